@@ -1,0 +1,1 @@
+"""Runs beside the GPUs: packets in, video and fleet view out."""

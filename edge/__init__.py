@@ -1,0 +1,1 @@
+"""Runs on the device: camera in, packets out. Never imports torch."""

@@ -1,0 +1,1 @@
+"""Runs on a workstation: trains networks, exports them to ONNX, verifies bundles."""

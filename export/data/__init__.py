@@ -1,0 +1,1 @@
+"""Training data: real footage and synthetic motion."""

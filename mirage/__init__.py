@@ -1,0 +1,1 @@
+"""The `mirage` command: composes edge, cloud and export."""

@@ -1,0 +1,1 @@
+"""The small default bundle: network definitions (torch) beside the shipped weights."""

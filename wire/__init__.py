@@ -1,0 +1,1 @@
+"""What edge and cloud agree on. Imports nothing from either, reads no clock."""
