@@ -1,0 +1,87 @@
+# Sourced by demo, test and check: makes the repository's .venv and keeps it in step with pyproject.toml.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+  say "$*"
+  exit 2
+}
+
+# apt_install PACKAGE...: as root with apt at hand, install; otherwise return 1.
+apt_install() {
+  [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || return 1
+  say "installing $* with apt-get"
+  apt-get update -qq >&2 || return 1
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null 2>&1
+}
+
+# find_python: the first interpreter that runs and is 3.11 or later; PYTHON overrides.
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:+"$PYTHON"} python3 python3.11 python3.12 python3.13 python3.14; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      "$candidate" -c 'import sys; print(getattr(sys, "_base_executable", sys.executable))'
+      return
+    fi
+  done
+  fail "Python 3.11 or later is needed: apt-get install python3 python3-venv (Debian 12, Ubuntu 24.04 or later)"
+}
+
+# find_python310: a Python as JetPack 6 has it, or nothing.
+find_python310() {
+  local candidate
+  for candidate in python3.10 "$HOME"/.pyenv/versions/3.10.*/bin/python3.10; do
+    if "$candidate" -c 'import venv, sqlite3' 2>/dev/null; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+}
+
+# make_venv DIRECTORY PYTHON: a working venv with pip.
+make_venv() {
+  "$2" -m venv "$1" >/dev/null 2>&1 && return
+  local version
+  version=$("$2" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  if apt_install "python$version-venv" || apt_install python3-venv; then
+    rm -rf "$1"
+    "$2" -m venv "$1" && return
+  fi
+  fail "cannot make a virtual environment: apt-get install python$version-venv"
+}
+
+# install DIRECTORY EXTRAS [PACKAGE...]: pip install -e .[EXTRAS], unless pyproject.toml is what it was then.
+install() {
+  local directory=$1 extras=$2 stamp wanted
+  shift 2
+  stamp="$directory/.installed"
+  wanted="$extras $root $(sha256sum pyproject.toml | cut -d' ' -f1)"
+  [[ -f $stamp ]] && grep -qxF "$wanted" "$stamp" && return
+  say "installing .[$extras] into ${directory#"$root"/}"
+  "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extras]" "$@" >&2 ||
+    fail "pip could not install .[$extras]; its message is above"
+  # Another set of extras was installed from another pyproject.toml: only this one is current.
+  if [[ -f $stamp ]] && ! grep -qF "${wanted##* }" "$stamp"; then rm "$stamp"; fi
+  printf '%s\n' "$wanted" >>"$stamp"
+}
+
+# use_venv EXTRAS: .venv with these extras, first on the PATH.
+use_venv() {
+  local venv="$root/.venv"
+  if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
+    local python
+    python=$(find_python)
+    rm -rf "$venv"
+    make_venv "$venv" "$python"
+  fi
+  install "$venv" "$1"
+  export PATH="$venv/bin:$PATH" VIRTUAL_ENV="$venv"
+}
+
+DEMO_EXTRAS="edge,cpu,cloud,demo"
+TEST_EXTRAS="edge,cpu,cloud,export,demo,test"
+export DEMO_EXTRAS TEST_EXTRAS
