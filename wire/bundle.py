@@ -1,0 +1,178 @@
+"""A bundle: the two halves of one model, named in bundle.toml with the SHA-256 of every file.
+
+The only module of this folder that reads files. No file is used before its hash was checked.
+"""
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from wire import toml
+
+MANIFEST = "bundle.toml"
+
+Half = Literal["edge", "cloud", "both"]
+Scalar = str | int | float | bool
+Count = Annotated[int, Meta(ge=1, le=65536)]
+Token = Annotated[int, Meta(ge=0)]
+Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class BundleError(ValueError):
+    """The bundle is incomplete, damaged or not understood; the message names the file."""
+
+
+class CaptionerInfo(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a frame grid becomes a caption. `mean` and `std` are of RGB in 0..1."""
+
+    encoder: str
+    decoder: str
+    tokenizer: str
+    max_tokens: Count
+    start_token: Token
+    end_token: Token
+    tile_px: Count
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    layout: tuple[Literal["frame", "flow"], ...]
+
+
+class AppearanceInfo(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a keyframe becomes tokens (planes, grid[0], grid[1]), each below `levels`."""
+
+    encoder: str
+    tables: str
+    input_px: Count
+    grid: tuple[Count, Count]
+    levels: Annotated[int, Meta(ge=2, le=256)]
+    planes: Annotated[int, Meta(ge=1, le=255)]
+    coarse_planes: Count
+    default_planes: Count
+
+    def __post_init__(self) -> None:
+        if not self.coarse_planes <= self.default_planes <= self.planes:
+            raise ValueError("needs coarse_planes <= default_planes <= planes")
+
+
+class TextInfo(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the caption coder's tables are."""
+
+    tables: str
+
+
+class RendererInfo(Struct, frozen=True, forbid_unknown_fields=True):
+    """What makes video of packets; `options` are the backend's own."""
+
+    backend: str
+    decoder: str | None = None
+    denoiser: str | None = None
+    options: dict[str, Scalar] = {}
+
+
+class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
+    """bundle.toml. `files` maps relative paths to the SHA-256 of their content."""
+
+    schema: Annotated[int, Meta(ge=1, le=1)]
+    name: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,32}\Z")]
+    licence: str
+    captioner: CaptionerInfo
+    text: TextInfo
+    renderer: RendererInfo
+    files: dict[str, Sha256]
+    appearance: AppearanceInfo | None = None
+    training: dict[str, Scalar] = {}
+    quality: dict[str, Scalar] = {}
+
+    def __post_init__(self) -> None:
+        for name in self.files:
+            if PurePosixPath(name).is_absolute() or "\\" in name or ".." in PurePosixPath(name).parts:
+                raise ValueError(f"file {name!r} is not inside the bundle")
+        for name in self.edge_files() | self.cloud_files():
+            if name not in self.files:
+                raise ValueError(f"file {name!r} is named but has no hash under [files]")
+
+    def edge_files(self) -> frozenset[str]:
+        """Files that the sender reads."""
+        sender = [self.captioner.encoder, self.captioner.decoder, self.captioner.tokenizer, self.text.tables]
+        if self.appearance is not None:
+            sender += [self.appearance.encoder, self.appearance.tables]
+        return frozenset(sender)
+
+    def cloud_files(self) -> frozenset[str]:
+        """Files that the receiver reads: the tables, and whatever the sender does not read."""
+        tables = {self.text.tables} | ({self.appearance.tables} if self.appearance else set())
+        named = {self.renderer.decoder, self.renderer.denoiser} - {None}
+        return frozenset(tables | named | (self.files.keys() - self.edge_files()))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle whose `half` was checked against its hashes; `sha256` is the manifest's own."""
+
+    root: Path
+    manifest: Manifest
+    sha256: str
+    half: Half = "both"
+
+    @classmethod
+    def load(cls, path: Path, half: Half = "both") -> "Bundle":
+        """Read the manifest in folder `path` and check the files of `half`, or raise BundleError."""
+        data = _read(path / MANIFEST)
+        try:
+            manifest = toml.parse_as(data, Manifest, str(path / MANIFEST))
+        except toml.TomlError as error:
+            raise BundleError(str(error)) from error
+        bundle = cls(path, manifest, hashlib.sha256(data).hexdigest(), half)
+        for name in sorted(bundle.files()):
+            found = file_sha256(path / name)
+            if found != manifest.files[name]:
+                expected = manifest.files[name]
+                raise BundleError(f"{path / name}: SHA-256 is {found}, {MANIFEST} says {expected}")
+        return bundle
+
+    @property
+    def short_sha256(self) -> str:
+        """What a birth carries: 16 hex digits."""
+        return self.sha256[:16]
+
+    def files(self) -> frozenset[str]:
+        """Names of the files that were checked."""
+        if self.half == "edge":
+            return self.manifest.edge_files()
+        if self.half == "cloud":
+            return self.manifest.cloud_files()
+        return frozenset(self.manifest.files)
+
+    def path(self, name: str) -> Path:
+        """Where the checked file `name` lies, or BundleError."""
+        if name not in self.files():
+            raise BundleError(f"{self.root / name}: not among the files of the {self.half} half")
+        return self.root / name
+
+    def arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
+        """Read the checked table file `name` (npz)."""
+        path = self.path(name)
+        try:
+            with np.load(io.BytesIO(_read(path)), allow_pickle=False) as archive:
+                return {key: archive[key] for key in archive.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{path}: no table file: {error}") from error
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file's content (hex), or raise BundleError."""
+    return hashlib.sha256(_read(path)).hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}") from error

@@ -1,0 +1,143 @@
+"""The JSON documents: birth, state, ack. Defaults are left out, because the link is metered."""
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from wire import topics
+
+MAX_DOCUMENT = 65536  # bytes
+
+Id = Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,32}\Z")]
+Hex16 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
+Label = Annotated[str, Meta(min_length=1, max_length=128)]
+Opaque = Annotated[str, Meta(max_length=8192)]
+Milliseconds = Annotated[int, Meta(ge=0, lt=2**53)]
+Sequence = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Side = Annotated[int, Meta(ge=1, le=32768)]
+Fps = Annotated[float, Meta(gt=0, le=1000)]
+
+
+class DocumentError(ValueError):
+    """The bytes, or the fields, do not make the document."""
+
+
+class CameraInfo(Struct, frozen=True, forbid_unknown_fields=True):
+    """One camera as its receiver needs it: size in pixels as displayed, pictures a second."""
+
+    name: Id
+    width: Side
+    height: Side
+    fps: Fps
+
+
+class Birth(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What all packets of a boot have in common, sent once and retained.
+
+    `boot_wall_ms` is the wall clock (Unix epoch) at captured_ms 0, right within `wall_error_ms`.
+    """
+
+    device: Id
+    boot_id: Hex16
+    boot_wall_ms: Milliseconds
+    wall_error_ms: Milliseconds
+    software: Label
+    bundle: Label
+    bundle_sha256: Hex16
+    cameras: Annotated[tuple[CameraInfo, ...], Meta(max_length=64)]
+    schema: Annotated[int, Meta(ge=1, le=1)] = 1
+    key_id: Annotated[int, Meta(ge=0, le=255)] = 0
+    wrapped_key: Opaque | None = None
+    signature: Opaque | None = None
+
+    def __post_init__(self) -> None:
+        names = [camera.name for camera in self.cameras]
+        if len(set(names)) != len(names):
+            raise DocumentError(f"cameras {names} have a name twice")
+        try:
+            for name in names:
+                topics.check_camera(name)
+        except topics.TopicError as error:
+            raise DocumentError(str(error)) from error
+
+    def camera(self, name: str) -> CameraInfo:
+        """Give the camera called `name`, or raise DocumentError."""
+        for camera in self.cameras:
+            if camera.name == name:
+                return camera
+        raise DocumentError(f"birth of {self.device} has no camera {name!r}")
+
+
+class State(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether a device is there; a state of another boot than the birth's is stale."""
+
+    state: Literal["ready", "sleeping", "lost"]
+    boot_id: Hex16
+
+
+class AckWatermark(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """All sequences up to `highest` are durably stored, but for `holes`: ranges (first, last)."""
+
+    highest: Sequence
+    holes: tuple[tuple[Sequence, Sequence], ...] = ()
+
+    def __post_init__(self) -> None:
+        before = -1
+        for first, last in self.holes:
+            if not before < first <= last < self.highest:
+                raise DocumentError(f"hole {first} to {last} is out of order or above {self.highest}")
+            before = last
+
+    def covers(self, sequence: int) -> bool:
+        """Tell whether `sequence` is durably stored."""
+        return sequence <= self.highest and not any(first <= sequence <= last for first, last in self.holes)
+
+
+class Ack(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the cloud holds of a device, by boot id (hex)."""
+
+    boots: Annotated[dict[Hex16, AckWatermark], Meta(max_length=256)]
+
+
+_Document = TypeVar("_Document", Birth, State, Ack)
+
+_BIRTH = msgspec.json.Decoder(Birth)
+_STATE = msgspec.json.Decoder(State)
+_ACK = msgspec.json.Decoder(Ack)
+
+
+def encode(document: Birth | State | Ack) -> bytes:
+    """Write a document; raises DocumentError if its own reader would refuse it."""
+    data = msgspec.json.encode(document)
+    if isinstance(document, Birth):
+        decode_birth(data)
+    elif isinstance(document, State):
+        decode_state(data)
+    else:
+        decode_ack(data)
+    return data
+
+
+def decode_birth(data: bytes) -> Birth:
+    """Read a birth, or raise DocumentError."""
+    return _decode(_BIRTH, data, "birth")
+
+
+def decode_state(data: bytes) -> State:
+    """Read a state, or raise DocumentError."""
+    return _decode(_STATE, data, "state")
+
+
+def decode_ack(data: bytes) -> Ack:
+    """Read an ack, or raise DocumentError."""
+    return _decode(_ACK, data, "ack")
+
+
+def _decode(decoder: "msgspec.json.Decoder[_Document]", data: bytes, what: str) -> _Document:
+    if len(data) > MAX_DOCUMENT:
+        raise DocumentError(f"{what} has {len(data)} bytes, limit is {MAX_DOCUMENT}")
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DocumentError(f"{what}: {error}") from error
