@@ -1,0 +1,63 @@
+"""An MQTT 5 broker for this machine only: iotcore's rumqttd in a child process.
+
+It checks neither topic ACLs nor client certificates, so it listens on loopback and nowhere else.
+"""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from mirage.errors import DemoError
+
+# A `v5` section makes rumqttd speak MQTT 5; its keyword form serves 3.1.1 only.
+_CONFIG = """\
+id = 0
+
+[router]
+id = 0
+max_connections = 64
+max_outgoing_packet_count = 200
+max_segment_size = 10485760
+max_segment_count = 10
+
+[v5.1]
+name = "loopback"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+
+[v5.1.connections]
+connection_timeout_ms = 10000
+max_payload_size = 131072
+max_inflight_count = 100
+dynamic_filters = true
+"""
+
+
+def free_port() -> int:
+    """Find a loopback port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def loopback_broker(folder: Path) -> Iterator[int]:
+    """Run a broker and give its port; its configuration is written into `folder`.
+
+    Raises DemoError when it does not come up.
+    """
+    import iotcore
+
+    port = free_port()
+    config = folder / "broker.toml"
+    config.write_text(_CONFIG.format(port=port))
+    broker = iotcore.Broker(config_path=str(config))
+    try:
+        broker.start()
+    except (OSError, RuntimeError) as error:
+        raise DemoError(f"broker on 127.0.0.1:{port}: {error}") from error
+    try:
+        yield port
+    finally:
+        broker.stop()

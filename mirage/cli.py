@@ -1,0 +1,134 @@
+"""The `mirage` command: signatures only. What a command does is imported when it is called.
+
+mirage encode | decode | inspect | demo             here
+mirage edge | cloud | export | bench  ...           mirage/<group>_commands.py, loaded by name
+"""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from mirage.errors import mistakes, one_line, troubles
+
+GROUPS = {
+    "edge": "mirage.edge_commands",
+    "cloud": "mirage.cloud_commands",
+    "export": "mirage.export_commands",
+    "bench": "mirage.bench_commands",
+}
+
+
+class Lazy(TyperGroup):
+    """Loads a group of commands when it is asked for."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return [*super().list_commands(ctx), *GROUPS]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str):  # type: ignore[no-untyped-def,override]  # noqa: ANN201 (typer's own click)
+        if cmd_name not in GROUPS:
+            return super().get_command(ctx, cmd_name)
+        command = typer.main.get_command(importlib.import_module(GROUPS[cmd_name]).app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=Lazy,
+    help="Sends a video as its meaning, and regenerates it on the other side.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+BundleOption = Annotated[
+    Path | None, typer.Option("--bundle", help="Folder with bundle.toml. [default: models/tiny]")
+]
+Seconds = Annotated[float | None, typer.Option(help="Stop after this long, for a live source.")]
+Recording = Annotated[Path, typer.Argument(metavar="FILE.mrg")]
+
+
+@app.command(epilog="Example: mirage encode door.mp4 -o door.mrg --json")
+def encode(
+    video: Annotated[str, typer.Argument(metavar="VIDEO", help="A video file, or rtsp://… with --seconds.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.mrg", help="Where the packets go.")],
+    bundle: BundleOption = None,
+    planes: Annotated[
+        int | None, typer.Option(help="Planes of appearance tokens: more is finer and larger.")
+    ] = None,
+    segment_ms: Annotated[
+        int, typer.Option(help="Length of a segment that is not cut by a scene change.")
+    ] = 2000,
+    *,
+    json: Json = False,
+) -> None:
+    """Turn a video into a file of packets, and say what each byte is spent on."""
+    from mirage import encode as command
+
+    command.main(video, output, bundle, planes, segment_ms, seconds, json=json)
+
+
+@app.command(epilog="Example: mirage decode door.mrg -o dream.mp4 --seed 7")
+def decode(
+    recording: Recording,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.mp4", help="Where the video goes.")],
+    bundle: BundleOption = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same video.")] = 0,
+    steps: Annotated[int, typer.Option(help="Diffusion steps.")] = 4,
+    long_side: Annotated[int, typer.Option(help="Longer side of the picture in pixels.")] = 256,
+    *,
+    json: Json = False,
+) -> None:
+    """Regenerate a video from a file of packets."""
+    from mirage import decode as command
+    from wire.policy import Policy
+
+    command.main(recording, output, bundle, Policy(long_side, steps), seed, json=json)
+
+
+@app.command(epilog="Example: mirage inspect door.mrg --json")
+def inspect(recording: Recording, bundle: BundleOption = None, *, json: Json = False) -> None:
+    """Show what a file of packets says, and how large it is."""
+    from mirage import inspect as command
+
+    command.main(recording, bundle, json=json)
+
+
+@app.command(epilog="Example: mirage demo --no-serve door.mp4")
+def demo(
+    video: Annotated[
+        str | None, typer.Argument(metavar="[VIDEO]", help="File or RTSP URL. [default: Big Buck Bunny]")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out/demo"),
+    bundle: BundleOption = None,
+    seconds: Seconds = None,
+    *,
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Keep the page open at the end.")] = True,
+) -> None:
+    """Send a clip through edge agent, MQTT broker and cloud on this machine."""
+    from mirage import demo as command
+
+    command.main(video, out, bundle, seconds, serve=serve)
+
+
+def main() -> None:
+    """Run the command; a known error is one line on stderr, exit 2 for the user's mistake, else 1."""
+    try:
+        app()
+    except mistakes() as error:
+        sys.exit(_say(error, 2))
+    except troubles() as error:
+        sys.exit(_say(error, 1))
+
+
+def _say(error: BaseException, code: int) -> int:
+    print(f"mirage: {one_line(error)}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What can go wrong at the command line, and whose fault it is.
+
+    the user's mistake      exit 2   a wrong path, a file that is no video, a cut recording, a bad key
+    the machine's trouble   exit 1   a full disk, a broker that is not there, a package that is not installed
+
+Boundaries define their own exceptions. They are looked up by name among the modules that are already
+loaded, because importing them here would load everything for `mirage --help`.
+"""
+
+import sys
+
+_MISTAKES = (
+    ("mirage.errors", "InputError"),
+    ("wire.bundle", "BundleError"),
+    ("wire.documents", "DocumentError"),
+    ("wire.packet", "PacketError"),
+    ("wire.policy", "PolicyError"),
+    ("wire.recording", "RecordingError"),
+    ("wire.topics", "TopicError"),
+    ("edge.camera", "CameraError"),
+    ("edge.config", "ConfigError"),
+    ("cloud.config", "ConfigError"),
+)
+_TROUBLES = (
+    ("builtins", "ModuleNotFoundError"),
+    ("builtins", "OSError"),
+    ("mirage.errors", "OutputError"),
+    ("mirage.errors", "DemoError"),
+    ("edge.uplink", "UplinkError"),
+    ("edge.spool", "SpoolError"),
+    ("cloud.render.mp4", "OutputError"),
+    ("cloud.render.renderer", "RenderError"),
+)
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used. The message names it and says why."""
+
+
+class OutputError(RuntimeError):
+    """The result could not be written. The message names the file and says why."""
+
+
+class DemoError(RuntimeError):
+    """A part of the demo did not do its work. The message says which, and where its log is."""
+
+
+def mistakes() -> tuple[type[BaseException], ...]:
+    """Exceptions that blame the user's input."""
+    return _loaded(_MISTAKES)
+
+
+def troubles() -> tuple[type[BaseException], ...]:
+    """Exceptions that blame the machine."""
+    return _loaded(_TROUBLES)
+
+
+def one_line(error: BaseException) -> str:
+    """Say what a user reads on stderr."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed: pip install 'mirage-video[edge,cpu,cloud,demo]'"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _loaded(names: tuple[tuple[str, str], ...]) -> tuple[type[BaseException], ...]:
+    return tuple(getattr(sys.modules[module], name) for module, name in names if module in sys.modules)

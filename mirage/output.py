@@ -1,0 +1,45 @@
+"""Results: whole files or none, and JSON on stdout."""
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from mirage.errors import InputError, OutputError
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write under a temporary name, then rename. Raises OutputError and leaves nothing behind."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise OutputError(f"{path}: {error.strerror or error}") from error
+
+
+def read_input(path: Path) -> bytes:
+    """Read the whole file. Raises InputError naming it."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+
+
+def as_json(document: object) -> str:
+    """One JSON object on one line, from dataclasses, mappings and numbers."""
+    return msgspec.json.encode(document).decode()
+
+
+def print_line(line: str) -> None:
+    """Print to stdout and flush, so that a reader who left early is noticed here. Raises BrokenPipeError."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
