@@ -9,11 +9,10 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from cloud.scene import resolve
 from mirage.output import as_json, print_line
 from mirage.recordings import Opened, open_recording
 from wire.documents import Birth
-from wire.packet import Packet, PacketError, layer_label
+from wire.packet import Packet, layer_label
 from wire.segment import Segment
 
 
