@@ -60,9 +60,8 @@ def encode(
     planes: Annotated[
         int | None, typer.Option(help="Planes of appearance tokens: more is finer and larger.")
     ] = None,
-    segment_ms: Annotated[
-        int, typer.Option(help="Length of a segment that is not cut by a scene change.")
-    ] = 2000,
+    segment_ms: Annotated[int, typer.Option(help="Length of a segment without a scene cut.")] = 2000,
+    seconds: Seconds = None,
     *,
     json: Json = False,
 ) -> None:

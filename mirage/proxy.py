@@ -6,7 +6,7 @@ agent <──> CountingProxy (its own thread, loopback only) <──> broker
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from mirage.mqtt_meter import ByteLedger, ConnectionMeter, Direction, Totals
 
@@ -61,18 +61,17 @@ class CountingProxy:
         server.close()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        meter = ConnectionMeter(self._ledger)
-        try:
-            up_reader, up_writer = await asyncio.open_connection(*self._upstream)
-        except OSError:
-            writer.close()  # what a client of an absent broker would see
-            return
-        try:
-            await asyncio.gather(
-                _pump(reader, up_writer, meter, Direction.UP),
-                _pump(up_reader, writer, meter, Direction.DOWN),
-            )
-        finally:
+        async with _closing(writer):
+            try:
+                up_reader, up_writer = await asyncio.open_connection(*self._upstream)
+            except OSError:
+                return  # the client sees what it would see of an absent broker
+            meter = ConnectionMeter(self._ledger)
+            async with _closing(up_writer):
+                await asyncio.gather(
+                    _pump(reader, up_writer, meter, Direction.UP),
+                    _pump(up_reader, writer, meter, Direction.DOWN),
+                )
             meter.close()
 
 
@@ -87,13 +86,29 @@ def counting_proxy(upstream_port: int) -> Iterator[CountingProxy]:
         proxy.stop()
 
 
+@contextlib.asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    try:
+        yield
+    except asyncio.CancelledError:
+        writer.transport.abort()
+        raise
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
 async def _pump(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, meter: ConnectionMeter, direction: Direction
 ) -> None:
-    """Copy until the sender ends or either side is gone, then close the far side."""
-    with contextlib.suppress(ConnectionError):
+    """Copy until the sender ends, then tell the far side; either side may vanish at any moment."""
+    try:
         while data := await reader.read(_CHUNK):
             meter.feed(direction, data)
             writer.write(data)
             await writer.drain()
-    writer.close()
+        if writer.can_write_eof():
+            writer.write_eof()
+    except OSError:
+        writer.close()
