@@ -1,0 +1,170 @@
+"""The tables of the store.
+
+    devices -< boots -< packets - segments - clips      packets are what arrived and never change;
+        '---< cameras --'              '---- jobs       segments are derived from them and can be rebuilt
+
+    pending      frames of devices whose birth has not been seen, to be read again when it comes
+    quarantine   messages that nobody can read, kept for whoever looks for the reason
+
+Times ending in `_ms` are milliseconds of the Unix epoch, except `captured_ms` (since boot) and
+`duration_ms`. Every change here needs a migration in cloud/migrations.
+"""
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can find it on any database."""
+
+    metadata = MetaData(naming_convention=_NAMES)
+
+
+class DeviceRow(Base):
+    """One device; `boot_hex` is the boot of the last birth that it sent."""
+
+    __tablename__ = "devices"
+    __table_args__ = (UniqueConstraint("tenant", "site", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(32))
+    site: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(32))
+    boot_hex: Mapped[str | None] = mapped_column(String(16))
+    seen_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class BootRow(Base):
+    """One start of a device: `birth` as it came, its last state, and what of it is stored.
+
+    All sequences up to `highest` are, but those in `holes`: JSON, a list of (first, last).
+    """
+
+    __tablename__ = "boots"
+    __table_args__ = (UniqueConstraint("device_id", "boot_hex"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    boot_hex: Mapped[str] = mapped_column(String(16))
+    birth: Mapped[bytes | None] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(16), default="unknown")
+    highest: Mapped[int] = mapped_column(BigInteger, default=-1)
+    holes: Mapped[str] = mapped_column(default="[]")
+    changed_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class CameraRow(Base):
+    """One camera of a device; size and rate are those of the last birth that named it."""
+
+    __tablename__ = "cameras"
+    __table_args__ = (UniqueConstraint("device_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    name: Mapped[str] = mapped_column(String(32))
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    fps: Mapped[float | None]
+
+
+class PacketRow(Base):
+    """One packet as it came, without its boot id and its backlog flag; `size` counts the whole frame."""
+
+    __tablename__ = "packets"
+    __table_args__ = (
+        UniqueConstraint("boot_id", "sequence"),
+        Index(None, "camera_id", "boot_id", "sequence"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"))
+    camera_id: Mapped[int] = mapped_column(ForeignKey("cameras.id"))
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    refresh: Mapped[bool]
+    historical: Mapped[bool]
+    gap: Mapped[bool]
+    size: Mapped[int]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    received_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class SegmentRow(Base):
+    """What a packet says, for lists and search: wall time, caption, bytes by layer (JSON, label to bytes).
+
+    `fault` says why it cannot be understood yet, for instance because its device's birth is missing.
+    """
+
+    __tablename__ = "segments"
+    __table_args__ = (Index(None, "camera_id", "start_ms"),)
+
+    packet_id: Mapped[int] = mapped_column(ForeignKey("packets.id"), primary_key=True)
+    camera_id: Mapped[int] = mapped_column(ForeignKey("cameras.id"))
+    start_ms: Mapped[int] = mapped_column(BigInteger)
+    duration_ms: Mapped[int]
+    still: Mapped[bool]
+    caption: Mapped[str | None]
+    fault: Mapped[str | None]
+    layers: Mapped[str]
+
+
+class ClipRow(Base):
+    """A rendered segment. The same `fingerprint` is the same clip."""
+
+    __tablename__ = "clips"
+
+    packet_id: Mapped[int] = mapped_column(ForeignKey("packets.id"), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64), index=True)
+    video_key: Mapped[str]
+    poster_key: Mapped[str]
+    size: Mapped[int]
+    width: Mapped[int]
+    height: Mapped[int]
+    frames: Mapped[int]
+    provenance: Mapped[str]
+    made_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class JobRow(Base):
+    """The wish to render a segment, and what became of it: queued, running, done or failed."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index(None, "state", "not_before_ms"),)
+
+    packet_id: Mapped[int] = mapped_column(ForeignKey("packets.id"), primary_key=True)
+    state: Mapped[str] = mapped_column(String(8))
+    urgent: Mapped[bool]
+    not_before_ms: Mapped[int] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None]
+    changed_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class PendingRow(Base):
+    """A frame whose boot is not known yet."""
+
+    __tablename__ = "pending"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), index=True)
+    topic: Mapped[str]
+    frame: Mapped[bytes] = mapped_column(LargeBinary)
+    received_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class QuarantineRow(Base):
+    """A message that could not be read, and why."""
+
+    __tablename__ = "quarantine"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    topic: Mapped[str]
+    frame: Mapped[bytes] = mapped_column(LargeBinary)
+    reason: Mapped[str]
+    received_ms: Mapped[int] = mapped_column(BigInteger)

@@ -1,0 +1,103 @@
+"""The store: opened, migrated, durable, and clear about what is wrong with it."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, select, text
+
+from cloud.schema import Base, DeviceRow
+from cloud.store import Store, StoreError
+
+
+def device(name: str) -> DeviceRow:
+    return DeviceRow(tenant="acme", site="north", name=name, seen_ms=0)
+
+
+def test_migrations_make_exactly_the_schema(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    Store(url).close()
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        difference = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    engine.dispose()
+    assert difference == []
+
+
+def test_what_one_opening_wrote_the_next_one_reads(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/100%.db"
+    store = Store(url)
+    with store.write() as session:
+        session.add(device("cam"))
+    store.close()
+    again = Store(url)
+    with again.read() as session:
+        assert session.scalars(select(DeviceRow.name)).all() == ["cam"]
+    again.close()
+
+
+def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/a.db")
+    with pytest.raises(StoreError, match="UNIQUE"), store.write() as session:
+        session.add_all([device("other"), device("cam"), device("cam")])
+    with store.read() as session:
+        assert session.scalars(select(DeviceRow.name)).all() == []
+    store.close()
+
+
+def test_sqlite_is_opened_so_that_a_commit_survives_a_power_cut(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/a.db")
+    with store.read() as session:
+        assert session.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert session.scalar(text("PRAGMA synchronous")) == 2
+    store.close()
+
+
+def test_a_reader_is_not_held_up_by_a_writer(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/a.db")
+    with store.write() as writing:
+        writing.add(device("cam"))
+        writing.flush()
+        with store.read() as reading:
+            assert reading.scalars(select(DeviceRow.name)).all() == []
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        pytest.param("sqlite://", "in memory", id="in memory"),
+        pytest.param("nonsense", "not understood", id="no url"),
+        pytest.param("carrier+pigeon://host/db", "not understood", id="unknown database"),
+        pytest.param("sqlite:////nonexistent/folder/a.db", "unable to open", id="no such folder"),
+    ],
+)
+def test_an_unusable_url_is_one_clear_line(url: str, reason: str) -> None:
+    with pytest.raises(StoreError, match=reason) as caught:
+        Store(url)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_bytes(b"holiday pictures" * 100)
+    with pytest.raises(StoreError, match=r"a\.db.*not a database"):
+        Store(f"sqlite:///{tmp_path}/a.db")
+
+
+def test_a_store_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    Store(url).close()
+    connection = sqlite3.connect(tmp_path / "a.db")
+    with connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StoreError, match="9999"):
+        Store(url)
+
+
+def test_a_password_is_never_shown(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        Store(f"sqlite://user:hunter2@/{tmp_path}/a.db")
+    assert "hunter2" not in str(caught.value)
