@@ -7,7 +7,7 @@ A file appears under its final name only when it is complete; on any failure not
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,8 @@ from cloud.render.mark import TEXT, mark
 _X264 = {"crf": "20", "preset": "veryfast", "threads": "1", "profile": "high"}
 _GOP_SECONDS = 2
 
+Marker = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
 
 class OutputError(RuntimeError):
     """A file cannot be written; the message names it and says why."""
@@ -34,6 +36,7 @@ class Mp4Writer:
     """Writes one MP4; use it as a context manager, leaving it by an exception discards the file.
 
     `fps` is exact: frame k is shown at k / fps. `provenance` goes into the metadata as JSON.
+    `marker` puts the visible mark on frames; only a caller whose frames carry it passes another.
     """
 
     def __init__(
@@ -44,11 +47,13 @@ class Mp4Writer:
         fps: Fraction,
         title: str,
         provenance: Mapping[str, object],
+        marker: Marker = mark,
     ) -> None:
         if width < 2 or height < 2 or width % 2 or height % 2:
             raise OutputError(f"{path}: {width}x{height} pixels, H.264 needs even sides of at least 2")
         self.path = path
         self.frames = 0
+        self._marker = marker
         self._size = (height, width)
         self._part = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
         try:
@@ -82,7 +87,7 @@ class Mp4Writer:
             raise OutputError(
                 f"{self.path}: frames are {frames.dtype} {frames.shape}, expected (T, {self._size}, 3)"
             )
-        marked = mark(frames)
+        marked = self._marker(frames)
         try:
             for picture in marked:
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
