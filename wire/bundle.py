@@ -15,6 +15,9 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from wire import toml
+from wire.segment import Codec
+from wire.text import TextError, TextModel
+from wire.tokens import TokenError, TokenModel
 
 MANIFEST = "bundle.toml"
 
@@ -155,6 +158,33 @@ class Bundle:
         if name not in self.files():
             raise BundleError(f"{self.root / name}: not among the files of the {self.half} half")
         return self.root / name
+
+    def text_model(self) -> TextModel:
+        """Read the caption coder's tables."""
+        name = self.manifest.text.tables
+        try:
+            return TextModel.from_arrays(self.arrays(name))
+        except TextError as error:
+            raise BundleError(f"{self.root / name}: {error}") from error
+
+    def token_model(self) -> TokenModel | None:
+        """Read the token coder's tables, if the bundle has any; they must fit the manifest."""
+        info = self.manifest.appearance
+        if info is None:
+            return None
+        path = self.root / info.tables
+        try:
+            model = TokenModel.from_arrays(self.arrays(info.tables))
+        except TokenError as error:
+            raise BundleError(f"{path}: {error}") from error
+        found = (model.levels, model.planes, model.height, model.width, model.coarse_planes)
+        if found != (info.levels, info.planes, *info.grid, info.coarse_planes):
+            raise BundleError(f"{path}: levels, planes, grid, coarse planes are {found}: not the manifest's")
+        return model
+
+    def codec(self) -> Codec:
+        """Read all tables that turn segments into layers and back."""
+        return Codec(self.text_model(), self.token_model())
 
     def arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
         """Read the checked table file `name` (npz)."""

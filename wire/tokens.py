@@ -1,0 +1,204 @@
+"""Appearance tokens as bits: each under a static table, chosen by what is known around it.
+
+Planes are coded in order, cells row by row. A token's neighbours are the four of its own plane that
+came before it, and the 3 x 3 cells around it of all earlier planes:
+
+       earlier planes        own plane
+         o  o  o             o  o  o       a weighted sum of them, in integers, says about which
+         o  o  o             o  ?          value to expect (`bins`); how much the known ones differ
+         o  o  o                           says how sure that is (`spreads`)
+
+The coarse payload holds planes 0 to coarse_planes - 1; the detail payload begins with the number of
+planes that both make together.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from math import log2
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wire.packet import PacketError
+from wire.rangecoder import Decoder, Encoder, RangeCoderError
+
+TOTAL = 65536  # of each table
+WEIGHT_BITS = 12
+Tokens = NDArray[np.uint8]
+
+
+class TokenError(PacketError):
+    """The tokens cannot be sent, or the bytes are no tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneTables:
+    """What one plane is coded with.
+
+    `outer` (9 x earlier planes,) and `inner` (left, up, up-left, up-right) weigh centred values;
+    `bins` and `spreads` are ascending limits; `ends` holds the running totals of each table,
+    at [bin * (len(spreads) + 1) + spread].
+    """
+
+    outer: NDArray[np.int64]
+    inner: tuple[int, int, int, int]
+    bins: list[int]
+    spreads: list[int]
+    ends: list[list[int]]
+
+
+class TokenModel:
+    """Codes tokens (planes, height, width) below `levels`; coding is integer arithmetic only."""
+
+    def __init__(
+        self, levels: int, height: int, width: int, coarse_planes: int, planes: list[PlaneTables]
+    ) -> None:
+        self.levels = levels
+        self.height = height
+        self.width = width
+        self.coarse_planes = coarse_planes
+        self._tables = planes
+
+    @property
+    def planes(self) -> int:
+        """How many planes the tables know."""
+        return len(self._tables)
+
+    @classmethod
+    def from_arrays(cls, tables: Mapping[str, NDArray[np.generic]]) -> "TokenModel":
+        """Read tables as the builder wrote them, or raise TokenError."""
+        try:
+            shape = [int(value) for value in tables["shape"].tolist()]
+            levels, count, height, width, coarse = shape
+            planes = [_plane_tables(tables, plane, levels) for plane in range(count)]
+        except (KeyError, ValueError, IndexError) as error:
+            raise TokenError(f"token tables are incomplete: {error}") from error
+        if not 0 < coarse <= count:
+            raise TokenError(f"token tables have {coarse} coarse planes of {count}")
+        return cls(levels, height, width, coarse, planes)
+
+    def encode_coarse(self, tokens: Tokens) -> bytes:
+        """Code the coarse planes of tokens (D, h, w), D at least `coarse_planes`."""
+        return self._encode(tokens, 0, self.coarse_planes)
+
+    def encode_detail(self, tokens: Tokens, planes: int) -> bytes:
+        """Code planes from `coarse_planes` to `planes` - 1; needs the coarse ones to be of use."""
+        if not self.coarse_planes <= planes <= self.planes:
+            raise TokenError(f"{planes} planes asked for, there are {self.coarse_planes} to {self.planes}")
+        return bytes((planes,)) + self._encode(tokens, self.coarse_planes, planes)
+
+    def decode(self, coarse: bytes, detail: bytes | None) -> Tokens:
+        """Give tokens (D', h, w) with as many planes as were sent, or raise TokenError."""
+        tokens = np.zeros((0, self.height, self.width), np.uint8)
+        try:
+            tokens = self._decode(coarse, tokens, self.coarse_planes)
+            if detail is None:
+                return tokens
+            planes = detail[0] if detail else 0
+            if not self.coarse_planes <= planes <= self.planes:
+                raise TokenError(f"detail says {planes} planes, tables have {self.planes}")
+            return self._decode(detail[1:], tokens, planes)
+        except RangeCoderError as error:
+            raise TokenError(f"tokens: {error}") from error
+
+    def ideal_bits(self, tokens: Tokens, planes: int) -> float:
+        """Give the cross-entropy of the first `planes` planes under the tables."""
+        tokens = self._checked(tokens, planes)
+        total = 0.0
+        for plane in range(planes):
+            known = tokens[plane].ravel().tolist()
+            for symbol, ends in zip(known, self._contexts(tokens[:plane], plane, known), strict=True):
+                total -= log2((ends[symbol] - (ends[symbol - 1] if symbol else 0)) / TOTAL)
+        return total
+
+    def _encode(self, tokens: Tokens, first: int, last: int) -> bytes:
+        tokens, encoder = self._checked(tokens, last), Encoder()
+        for plane in range(first, last):
+            known = tokens[plane].ravel().tolist()
+            for symbol, ends in zip(known, self._contexts(tokens[:plane], plane, known), strict=True):
+                start = ends[symbol - 1] if symbol else 0
+                encoder.encode(start, ends[symbol] - start, TOTAL)
+        return encoder.finish()
+
+    def _decode(self, data: bytes, tokens: Tokens, last: int) -> Tokens:
+        decoder = Decoder(data)
+        for plane in range(len(tokens), last):
+            known: list[int] = []
+            for ends in self._contexts(tokens, plane, known):
+                symbol = bisect_right(ends, decoder.decode_target(TOTAL))
+                start = ends[symbol - 1] if symbol else 0
+                decoder.advance(start, ends[symbol] - start, TOTAL)
+                known.append(symbol)
+            grid = np.array(known, np.uint8).reshape(1, self.height, self.width)
+            tokens = np.concatenate([tokens, grid])
+        decoder.finish()
+        return tokens
+
+    def _contexts(self, earlier: Tokens, plane: int, known: list[int]) -> Iterator[list[int]]:
+        """Give each cell's table in order; `known` must hold all cells before the one asked for."""
+        tables, width, middle = self._tables[plane], self.width, self.levels - 1
+        left_weight, up_weight, up_left_weight, up_right_weight = tables.inner
+        columns = len(tables.spreads) + 1
+        expected = outer_sums(earlier, tables.outer, self.levels).ravel().tolist()
+        for at, outer in enumerate(expected):
+            x = at % width
+            left = 2 * known[at - 1] - middle if x else 0
+            up = 2 * known[at - width] - middle if at >= width else 0
+            up_left = 2 * known[at - width - 1] - middle if x and at >= width else 0
+            up_right = 2 * known[at - width + 1] - middle if at >= width and x + 1 < width else 0
+            value = (
+                outer
+                + left_weight * left
+                + up_weight * up
+                + up_left_weight * up_left
+                + up_right_weight * up_right
+            )
+            spread = abs(left - up_left) + abs(up - up_left) + abs(up_right - up)
+            row = bisect_right(tables.bins, value)
+            yield tables.ends[row * columns + bisect_right(tables.spreads, spread)]
+
+    def _checked(self, tokens: Tokens, planes: int) -> Tokens:
+        if tokens.ndim != 3 or tokens.shape[1:] != (self.height, self.width) or len(tokens) < planes:
+            raise TokenError(
+                f"tokens have shape {tokens.shape}, expected ({planes}, {self.height}, {self.width})"
+            )
+        if tokens[:planes].max(initial=0) >= self.levels:
+            raise TokenError(f"token {tokens[:planes].max()} is not below {self.levels}")
+        return tokens
+
+
+def outer_sums(earlier: Tokens, weights: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
+    """Weigh the 3 x 3 cells around each cell of earlier planes (P, h, w); gives (h, w).
+
+    `weights` (9 x P,) are ordered by plane, then row by row.
+    """
+    count, height, width = earlier.shape
+    total = np.zeros((height, width), np.int64)
+    padded = np.zeros((count, height + 2, width + 2), np.int64)
+    padded[:, 1:-1, 1:-1] = 2 * earlier.astype(np.int64) - (levels - 1)
+    by_offset = weights.reshape(count, 3, 3)
+    for dy in range(3):
+        for dx in range(3):
+            window = padded[:, dy : dy + height, dx : dx + width]
+            total += (window * by_offset[:, dy, dx, None, None]).sum(axis=0)
+    return total
+
+
+def _plane_tables(tables: Mapping[str, NDArray[np.generic]], plane: int, levels: int) -> PlaneTables:
+    left, up, up_left, up_right = tables["inner"][plane].tolist()
+    bins = tables["bins"][plane].tolist()
+    spreads = tables["spreads"][plane].tolist()
+    frequencies = tables["frequencies"][plane].reshape(-1, levels).astype(np.int64)
+    if len(frequencies) != (len(bins) + 1) * (len(spreads) + 1):
+        raise ValueError(f"plane {plane} has {len(frequencies)} tables")
+    if (frequencies < 1).any() or (frequencies.sum(axis=1) != TOTAL).any():
+        raise ValueError(f"a table of plane {plane} does not add up to {TOTAL}")
+    return PlaneTables(
+        outer=tables["outer"][plane, : 9 * plane].astype(np.int64),
+        inner=(left, up, up_left, up_right),
+        bins=bins,
+        spreads=spreads,
+        ends=[list(accumulate(row)) for row in frequencies.tolist()],
+    )
