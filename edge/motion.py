@@ -25,6 +25,8 @@ _RESTING_PX = 0.15  # flow below this is the noise of the method
 _RESTING_SHARE = 0.35  # so many resting points: the camera rests, however large the thing that moves
 _INLIER_PX = 0.8
 _MIN_POINTS = 16
+_LEVELS = 3  # grey levels by which a pixel must fit better to count
+_BENEFIT = 1.5  # for what moves: a road to the horizon never fits a similarity well
 _OBJECT_STEP = 0.03  # of the frame: smaller displacements of objects are not worth their bytes
 _OBJECT_AREA = 0.004  # of the frame: smaller things are noise
 _SCALES = (0.5, 2.0)  # scale per step; beyond, the fit went wrong
@@ -81,11 +83,11 @@ def _measure(grays: list[NDArray[np.uint8]]) -> tuple[list[Matrix], _Tracks]:
     steps = list[Matrix]()
     for index in range(middle, 0, -1):
         flow = _flow(grays[index], grays[index - 1])
-        steps.insert(0, np.linalg.inv(_camera_step(grays[index], flow)))
+        steps.insert(0, _inverse(_camera_step(grays[index], grays[index - 1], flow)))
         start += _at(flow, start)
     for before, after in pairwise(grays[middle:]):
         flow = _flow(before, after)
-        steps.append(_camera_step(before, flow))
+        steps.append(_camera_step(before, after, flow))
         end += _at(flow, end)
     return steps, _Tracks(start, end)
 
@@ -108,7 +110,7 @@ def _at(flow: Flow, points: Points) -> Points:
     return np.asarray(sampled, np.float64).reshape(-1, 2)
 
 
-def _camera_step(gray: NDArray[np.uint8], flow: Flow) -> Matrix:
+def _camera_step(gray: NDArray[np.uint8], after: NDArray[np.uint8], flow: Flow) -> Matrix:
     """Similarity that most textured points follow from this frame to the next."""
     points = _grid(gray.shape)
     texture = cv2.cornerMinEigenVal(gray, 5)
@@ -125,7 +127,27 @@ def _camera_step(gray: NDArray[np.uint8], flow: Flow) -> Matrix:
     )
     if found is None or not _SCALES[0] < np.hypot(found[0, 0], found[1, 0]) < _SCALES[1]:
         return np.eye(3)
-    return np.vstack([found, [0.0, 0.0, 1.0]])
+    step = np.vstack([found, [0.0, 0.0, 1.0]])
+    return step if _explains(step, gray, after) else np.eye(3)
+
+
+def _explains(step: Matrix, gray: NDArray[np.uint8], after: NDArray[np.uint8]) -> bool:
+    """Whether more of the picture fits with the camera moving so than with the camera at rest."""
+    height, width = gray.shape
+    back = cv2.warpAffine(after, step[:2], (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    inside = cv2.warpAffine(
+        np.full_like(after, 255), step[:2], (width, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    )
+    resting = cv2.absdiff(gray, after).astype(np.int16)
+    moving = cv2.absdiff(gray, np.asarray(back, np.uint8)).astype(np.int16)
+    seen = inside > 0
+    better = np.count_nonzero(seen & (moving + _LEVELS < resting))
+    worse = np.count_nonzero(seen & (resting + _LEVELS < moving))
+    return bool(_BENEFIT * better > worse)
+
+
+def _inverse(step: Matrix) -> Matrix:
+    return np.asarray(np.linalg.inv(step), np.float64)
 
 
 def _stretch(times_ms: NDArray[np.int64], duration_ms: int | None) -> float:
