@@ -24,7 +24,7 @@ from models.tiny.appearance import (
 SHORT_PX = 224
 FRAMES_PER_SECOND = 3.0
 COARSE_PLANES = 4
-FEATURE_WEIGHT = 0.15
+FEATURE_WEIGHT = 0.08
 
 
 class Codec(nn.Module):

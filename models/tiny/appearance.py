@@ -18,11 +18,11 @@ PLANES = 12
 
 
 class Block(nn.Module):
-    """Depthwise 5x5, then a pointwise bottleneck: ConvNeXt's order with a group norm."""
+    """Depthwise 3x3, then a pointwise bottleneck: ConvNeXt's order with a group norm."""
 
     def __init__(self, channels: int, expand: int = 2) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.norm = nn.GroupNorm(1, channels)
         self.widen = nn.Conv2d(channels, channels * expand, 1)
         self.narrow = nn.Conv2d(channels * expand, channels, 1)

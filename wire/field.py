@@ -1,0 +1,49 @@
+"""Dense flow that a motion layer describes by itself: what the renderer is guided by.
+
+The trainer and the renderer must compute the very same field. Coordinates are fractions of the frame,
+times are fractions of the segment (0 its start, 1 its end).
+"""
+
+from math import cos, radians, sin
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wire.motion import CameraMotion, Motion
+
+Float = NDArray[np.float32]
+
+
+def pixel_centres(height: int, width: int) -> Float:
+    """Pixel centres (height, width, 2) as (x, y) fractions of the frame."""
+    x = (np.arange(width, dtype=np.float32) + 0.5) / width
+    y = (np.arange(height, dtype=np.float32) + 0.5) / height
+    return np.stack(np.meshgrid(x, y), axis=-1)
+
+
+def camera_matrix(camera: CameraMotion, time: float, aspect: float = 1.0) -> Float:
+    """Map content at time 0 to where it is at `time`: 3x3 in frame fractions; aspect = width / height."""
+    scale = 2.0 ** (camera.zoom * time)
+    c, s = scale * cos(radians(camera.roll * time)), scale * sin(radians(camera.roll * time))
+    turn = np.array([[c, -s / aspect], [s * aspect, c]], np.float32)
+    centre = np.array([0.5, 0.5], np.float32)
+    pan = np.array([camera.pan_x, camera.pan_y], np.float32) * time
+    matrix = np.eye(3, dtype=np.float32)
+    matrix[:2, :2] = turn
+    matrix[:2, 2] = centre + pan - turn @ centre
+    return matrix
+
+
+def motion_field(motion: Motion, time: float, key: float, side: int, aspect: float = 1.0) -> Float:
+    """Backward flow (side, side, 2) from the frame at `time` to the frame at `key`."""
+    grid = pixel_centres(side, side)
+    matrix = camera_matrix(motion.camera, key, aspect) @ np.linalg.inv(
+        camera_matrix(motion.camera, time, aspect)
+    )
+    flow = grid @ matrix[:2, :2].T + matrix[:2, 2] - grid
+    for item in motion.objects:
+        centre = np.array([item.x + item.dx * time, item.y + item.dy * time], np.float32)
+        size = np.array([item.width, item.height], np.float32)
+        inside = (np.abs(grid - centre) < size / 2).all(-1)
+        flow[inside] = np.array([item.dx, item.dy], np.float32) * (key - time)
+    return flow.astype(np.float32)
