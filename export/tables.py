@@ -103,8 +103,8 @@ def _discounts(level: Counts) -> tuple[float, float, float, float]:
     y = n1 / (n1 + 2 * n2)
     return (
         0.0,
-        1 - 2 * y * n2 / n1,
-        min(2 - 3 * y * n3 / n2, 1.9) if n2 else 1.0,
+        max(1 - 2 * y * n2 / n1, 0.1),
+        min(max(2 - 3 * y * n3 / n2, 0.1), 1.9) if n2 else 1.0,
         min(max(3 - 4 * y * n4 / n3, 0.1), 2.9) if n3 else 1.5,
     )
 
