@@ -1,0 +1,34 @@
+"""Says in words what a segment shows: frame grid, vision encoder, text decoder."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from edge.decoder import GreedyDecoder
+from edge.runtime import open_session
+from wire.bundle import Bundle
+from wire.grid import frame_grid
+
+
+class Captioner:
+    """The bundle's captioner; not for two threads at once."""
+
+    def __init__(self, bundle: Bundle, threads: int = 1, engine_cache: Path | None = None) -> None:
+        info = bundle.manifest.captioner
+        self._info = info
+        self._encoder = open_session(bundle.path(info.encoder), threads, engine_cache)
+        decoder = open_session(bundle.path(info.decoder), threads, engine_cache)
+        self._decoder = GreedyDecoder(decoder, info.start_token, info.end_token, info.max_tokens)
+        self._tokenizer = Tokenizer.from_file(str(bundle.path(info.tokenizer)))
+        self._mean = np.array(info.mean, np.float32)
+        self._deviation = np.array(info.std, np.float32)
+
+    def describe(self, frames: NDArray[np.uint8]) -> str:
+        """Caption frames (N, h, w, 3); the same frames always give the same words."""
+        grid = frame_grid(frames, self._info.tile_px, self._info.layout)
+        pixels = (grid.astype(np.float32) / 255 - self._mean) / self._deviation
+        hidden = self._encoder.run(None, {"pixel_values": pixels.transpose(2, 0, 1)[None]})[0]
+        ids = self._decoder.decode(np.asarray(hidden, np.float32))
+        return " ".join(self._tokenizer.decode(ids, skip_special_tokens=True).split())
