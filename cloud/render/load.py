@@ -1,0 +1,19 @@
+"""Finds the renderer that a bundle asks for; backends are imported when one is needed."""
+
+from cloud.render.renderer import Renderer, RenderError
+from wire.bundle import Bundle
+
+BACKENDS = ("preview",)
+
+
+def load_renderer(bundle: Bundle, threads: int) -> Renderer:
+    """Load the renderer of `bundle`, computing on `threads` threads.
+
+    Raises RenderError for a backend that this version does not have, BundleError for a damaged bundle.
+    """
+    backend = bundle.manifest.renderer.backend
+    if backend == "preview":
+        from cloud.render.preview import PreviewRenderer
+
+        return PreviewRenderer(bundle, threads=threads)
+    raise RenderError(f"bundle {bundle.manifest.name} asks for renderer {backend!r}, known: {BACKENDS}")

@@ -1,0 +1,85 @@
+"""Packets become segments: what "as before" refers to is looked up. Pure.
+
+packets of one camera and boot, ascending   refresh, ., ., ., refresh, ., .
+                                               '-- each needs at most what follows its last refresh
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wire.packet import Layer, Packet, PacketError
+from wire.segment import Codec, Segment
+
+
+class SceneError(PacketError):
+    """A packet cannot be understood without one that is not here; the message names its sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A packet and whether it directly follows the one before: `broken` where packets are missing."""
+
+    packet: Packet
+    broken: bool
+
+
+def resolve(packets: Sequence[Packet], codec: Codec) -> list[Segment]:
+    """Read the packets of a whole recording; gap records are skipped, and what they hide is forgotten.
+
+    Raises SceneError for packets out of order or without what they refer to, PacketError for damaged ones.
+    """
+    segments: list[Segment] = []
+    previous: Segment | None = None
+    last = -1
+    for packet in packets:
+        if packet.sequence <= last:
+            raise SceneError(f"packet {packet.sequence} comes after packet {last}")
+        if Layer.GAP in packet.layers:
+            previous, last = None, packet.sequence
+            continue
+        if last >= 0 and packet.sequence != last + 1:
+            previous = None
+        previous = read(packet, previous, codec)
+        segments.append(previous)
+        last = packet.sequence
+    return segments
+
+
+def read(packet: Packet, previous: Segment | None, codec: Codec) -> Segment:
+    """Read one packet that follows `previous` (None: unknown). Raises SceneError, PacketError."""
+    if previous is None and not packet.refresh and repeats(packet):
+        raise SceneError(f"packet {packet.sequence} repeats what an earlier one said, which is not here")
+    return codec.resolve(packet, previous)
+
+
+def repeats(packet: Packet) -> bool:
+    """Tell whether a packet says "as before", so that it is nothing without its predecessor."""
+    same_caption = packet.layers.get(Layer.CAPTION) == b""
+    same_scene = packet.still and not packet.cut and Layer.APPEARANCE_TOKENS not in packet.layers
+    return same_caption or same_scene
+
+
+def resolve_around(links: Sequence[Link], sequence: int, codec: Codec) -> tuple[list[Segment], int]:
+    """Read what can be read of an incomplete stream; give the segments and where `sequence` is among them.
+
+    Raises SceneError or PacketError if that one cannot be read.
+    """
+    segments: list[Segment] = []
+    previous: Segment | None = None
+    index = -1
+    for link in links:
+        if link.broken or Layer.GAP in link.packet.layers:
+            previous = None
+        try:
+            previous = read(link.packet, previous, codec)
+        except PacketError:
+            if link.packet.sequence == sequence:
+                raise
+            previous = None
+            continue
+        if link.packet.sequence == sequence:
+            index = len(segments)
+        segments.append(previous)
+    if index < 0:
+        raise SceneError(f"packet {sequence} is not here")
+    return segments, index
