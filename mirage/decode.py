@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from cloud.render.clip import render_recording
+from cloud.render.clip import provenance, render_recording
 from cloud.render.load import load_renderer
 from cloud.render.mp4 import Mp4Writer
 from cloud.render.renderer import output_rate, output_size
 from mirage.errors import InputError
-from mirage.output import as_json, print_line
+from mirage.output import as_json, make_parent, print_line
 from mirage.progress import steps_shown
 from mirage.recordings import Opened, open_recording
 from wire.policy import Policy
@@ -41,17 +41,12 @@ def decode(opened: Opened, output: Path, policy: Policy, seed: int) -> Decoded:
     renderer = load_renderer(opened.bundle, RENDER_THREADS)
     rate = output_rate(camera, policy)
     width, height = output_size(camera, policy.long_side_px)
-    provenance = {
-        "bundle": opened.recording.birth.bundle_sha256,
-        "renderer": renderer.name,
-        "seed": seed,
-        "packets": len(segments),
-    }
+    statement = provenance(opened.bundle.sha256, renderer, policy, seed, opened.recording.packets)
     started_s = time.perf_counter()
-    output.parent.mkdir(parents=True, exist_ok=True)
+    make_parent(output)
     with (
         steps_shown("rendering", len(segments)) as done,
-        Mp4Writer(output, width, height, rate, opened.path.stem, provenance) as writer,
+        Mp4Writer(output, width, height, rate, opened.path.stem, statement) as writer,
     ):
         for frames in render_recording(segments, camera, renderer, policy, seed, done):
             writer.write(frames)

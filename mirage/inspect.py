@@ -7,13 +7,11 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
+from mirage.ledger import Row, layer_bytes, ledger_table
 from mirage.output import as_json, print_line
 from mirage.recordings import Opened, open_recording
 from wire.documents import Birth
-from wire.packet import Packet, layer_label
-from wire.segment import Segment
 
 
 class PacketView(msgspec.Struct, frozen=True):
@@ -35,12 +33,25 @@ class RecordingView(msgspec.Struct, frozen=True):
 
 
 def view(opened: Opened) -> RecordingView:
-    """Resolve captions that say "same as before" and name the layers. Raises InputError."""
+    """Resolve captions that say "same as before" and name the layers. Raises InputError.
+
+    A gap record has no caption.
+    """
     packets = opened.recording.packets
-    segments = opened.segments()
+    captions = {segment.sequence: segment.caption for segment in opened.segments()}
     zero_ms = packets[0].captured_ms if packets else 0
-    rows = (_row(packet, segment, zero_ms) for packet, segment in zip(packets, segments, strict=True))
-    return RecordingView(opened.recording.birth, tuple(rows))
+    views = (
+        PacketView(
+            packet.sequence,
+            (packet.captured_ms - zero_ms) / 1000,
+            packet.duration_ms / 1000,
+            captions.get(packet.sequence),
+            layer_bytes(packet),
+            packet.still,
+        )
+        for packet in packets
+    )
+    return RecordingView(opened.recording.birth, tuple(views))
 
 
 def main(path: Path, bundle: Path | None, *, json: bool) -> None:
@@ -50,29 +61,10 @@ def main(path: Path, bundle: Path | None, *, json: bool) -> None:
     if json:
         print_line(as_json(shown))
         return
-    sizes = opened.recording.frame_sizes
+    rows = [
+        Row(each.sequence, each.start_s, each.duration_s, each.caption or "", each.still, each.layers, size)
+        for each, size in zip(shown.packets, opened.recording.frame_sizes, strict=True)
+    ]
     camera = opened.recording.camera
-    table = Table(
-        title=f"{path}: {camera.width}x{camera.height}, {camera.fps:g} fps, bundle {shown.header.bundle}",
-        caption=f"{len(sizes)} packets, {sum(sizes)} bytes",
-    )
-    for name in ("#", "start s", "s", "caption", "layers (bytes)", "packet bytes"):
-        table.add_column(name, justify="left" if name in {"caption", "layers (bytes)"} else "right")
-    for row, size in zip(shown.packets, sizes, strict=True):
-        layers = ", ".join(f"{name} {count}" for name, count in row.layers.items())
-        caption = f"{row.caption or ''}{' (still)' if row.still else ''}"
-        table.add_row(
-            str(row.sequence), f"{row.start_s:.2f}", f"{row.duration_s:.2f}", caption, layers, str(size)
-        )
-    Console().print(table)
-
-
-def _row(packet: Packet, segment: Segment, zero_ms: int) -> PacketView:
-    return PacketView(
-        packet.sequence,
-        (packet.captured_ms - zero_ms) / 1000,
-        packet.duration_ms / 1000,
-        segment.caption,
-        {layer_label(layer): len(payload) for layer, payload in sorted(packet.layers.items())},
-        packet.still,
-    )
+    title = f"{path}: {camera.width}x{camera.height}, {camera.fps:g} fps, bundle {shown.header.bundle}"
+    Console().print(ledger_table(rows, title))

@@ -13,8 +13,8 @@ from mirage.errors import InputError, OutputError
 def write_whole(path: Path, data: bytes) -> None:
     """Write under a temporary name, then rename. Raises OutputError and leaves nothing behind."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    make_parent(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
             file.write(data)
             file.flush()
@@ -24,6 +24,14 @@ def write_whole(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise OutputError(f"{path}: {error.strerror or error}") from error
+
+
+def make_parent(path: Path) -> None:
+    """Make the folder of a result, or raise OutputError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent}: {error.strerror}") from error
 
 
 def read_input(path: Path) -> bytes:

@@ -1,0 +1,74 @@
+"""The table that says where each byte of a video's packets went."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from wire.packet import Packet, layer_label
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One packet: `layers` are payload bytes by name, `packet_bytes` include header and framing."""
+
+    sequence: int
+    start_s: float
+    duration_s: float
+    caption: str
+    still: bool
+    layers: Mapping[str, int]
+    packet_bytes: int
+    encode_ms: float | None = None
+    render_ms: float | None = None
+
+
+def layer_bytes(packet: Packet) -> dict[str, int]:
+    """Give payload bytes by layer name."""
+    return {layer_label(layer): len(payload) for layer, payload in sorted(packet.layers.items())}
+
+
+def add_up(layers: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Sum bytes by layer, in the order of first appearance."""
+    total: dict[str, int] = {}
+    for each in layers:
+        for name, size in each.items():
+            total[name] = total.get(name, 0) + size
+    return total
+
+
+def ledger_table(rows: Sequence[Row], title: str) -> Table:
+    """Draw one line per packet, one column per layer, and the sums below."""
+    total = add_up([row.layers for row in rows])
+    packet_bytes = sum(row.packet_bytes for row in rows)
+    table = Table(title=title, show_footer=True, title_justify="left")
+    table.add_column("#", justify="right")
+    table.add_column("start s", justify="right")
+    table.add_column("s", justify="right")
+    table.add_column("caption", footer="bytes", ratio=1)
+    for name, size in total.items():
+        table.add_column(name.replace("appearance-", ""), footer=str(size), justify="right")
+    framing = packet_bytes - sum(total.values())
+    table.add_column("framing", footer=str(framing), justify="right")
+    table.add_column("packet", footer=str(packet_bytes), justify="right")
+    timed = [
+        name for name in ("encode_ms", "render_ms") if any(getattr(row, name) is not None for row in rows)
+    ]
+    for name in timed:
+        table.add_column(name.replace("_", " "), justify="right")
+    for row in rows:
+        table.add_row(*_cells(row, list(total), timed))
+    return table
+
+
+def _cells(row: Row, layers: Sequence[str]) -> list[str]:
+    return [
+        str(row.sequence),
+        f"{row.start_s:.2f}",
+        f"{row.duration_s:.2f}",
+        f"{row.caption}{' (still)' if row.still else ''}",
+        *(str(row.layers.get(name, "")) for name in layers),
+        str(row.packet_bytes - sum(row.layers.values())),
+        str(row.packet_bytes),
+        *(f"{ms:.0f}" for ms in (row.encode_ms, row.render_ms) if ms is not None),
+    ]
