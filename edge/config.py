@@ -1,0 +1,143 @@
+"""The agent's settings, from one TOML file. Unknown keys are errors that name the key.
+
+    [device]   tenant, site, id
+    [broker]   host, port = 1883, envelope = "none"
+    [bundle]   path, engine_cache (TensorRT engines are kept there; without it TensorRT is not used)
+    [spool]    path, max_bytes = 64 MiB
+    [encode]   planes (bundle's default), segment_ms = 2000, threads = 1
+    [[camera]] name, source
+
+Paths are relative to the file's folder.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from edge.camera import is_live
+from edge.pipeline import Settings
+from wire import topics
+from wire.toml import TomlError, parse_as
+from wire.topics import DeviceTopics, TopicError
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class ConfigError(ValueError):
+    """The settings cannot be used; the message names the file and the key."""
+
+
+class Device(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who this is."""
+
+    tenant: str
+    site: str
+    id: str
+
+
+class Broker(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where packets go. Sealed envelopes need enrolment, which this version does not know."""
+
+    host: Annotated[str, Meta(min_length=1)]
+    port: Port = 1883
+    envelope: Literal["none"] = "none"
+
+
+class BundlePath(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the model lies."""
+
+    path: str
+    engine_cache: str | None = None
+
+
+class SpoolPath(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where packets wait for the network, and how many bytes of them."""
+
+    path: str
+    max_bytes: Annotated[int, Meta(ge=65536)] = 64 * 1024 * 1024
+
+
+class CameraSource(Struct, frozen=True, forbid_unknown_fields=True):
+    """One camera: `name` goes into its topic, `source` is what edge/camera.py takes."""
+
+    name: str
+    source: Annotated[str, Meta(min_length=1)]
+
+
+class Encode(Struct, frozen=True, forbid_unknown_fields=True):
+    """How segments are encoded; `planes` of the appearance tokens are sent."""
+
+    planes: Annotated[int, Meta(ge=0, le=255)] | None = None
+    segment_ms: Annotated[int, Meta(ge=500, le=30_000)] = 2000
+    threads: Annotated[int, Meta(ge=1, le=64)] = 1
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file. Valid by construction: ids are checked, camera names differ."""
+
+    device: Device
+    broker: Broker
+    bundle: BundlePath
+    spool: SpoolPath
+    camera: Annotated[tuple[CameraSource, ...], Meta(min_length=1, max_length=64)]
+    encode: Encode = Encode()
+
+    def __post_init__(self) -> None:
+        names = [camera.name for camera in self.camera]
+        try:
+            topics_of(self.device)
+            for name in names:
+                topics.check_camera(name)
+        except TopicError as error:
+            raise ConfigError(str(error)) from error
+        if len(set(names)) != len(names):
+            raise ConfigError(f"camera names {names} are not all different")
+
+    def settings(self) -> Settings:
+        """Pick what the pipeline needs to know."""
+        cache = Path(self.bundle.engine_cache) if self.bundle.engine_cache else None
+        return Settings(
+            planes=self.encode.planes,
+            segment_ms=self.encode.segment_ms,
+            threads=self.encode.threads,
+            engine_cache=cache,
+        )
+
+
+def topics_of(device: Device) -> DeviceTopics:
+    """Name a device's topics; raises TopicError for an id that is none."""
+    return DeviceTopics(device.tenant, device.site, device.id)
+
+
+def load(path: Path) -> Config:
+    """Read a file, or raise ConfigError."""
+    try:
+        config = parse_as(path.read_bytes(), Config, str(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except TomlError as error:
+        raise ConfigError(str(error)) from error
+    return _anchored(config, path.resolve().parent)
+
+
+def _anchored(config: Config, folder: Path) -> Config:
+    def inside(name: str) -> str:
+        return str(folder / name)
+
+    cache = config.bundle.engine_cache
+    return Config(
+        device=config.device,
+        broker=config.broker,
+        bundle=BundlePath(inside(config.bundle.path), inside(cache) if cache else None),
+        spool=SpoolPath(inside(config.spool.path), config.spool.max_bytes),
+        camera=tuple(
+            CameraSource(camera.name, inside(camera.source)) if _is_path(camera.source) else camera
+            for camera in config.camera
+        ),
+        encode=config.encode,
+    )
+
+
+def _is_path(source: str) -> bool:
+    return not is_live(source) and "://" not in source

@@ -1,0 +1,149 @@
+"""From sampled frames to packets: what `mirage encode` and the agent both run.
+
+camera -> Segmenter -> RawSegment -> Pipeline -> Segment -> Composer -> Packet
+'----- in a thread, ahead -----'    motion, caption, tokens
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from edge.ahead import Ahead
+from edge.appearance import AppearanceEncoder
+from edge.captioner import Captioner
+from edge.composer import REFRESH_MS, Composer
+from edge.frame import Camera
+from edge.motion import estimate_motion
+from edge.segmenter import TARGET_MS, RawSegment, Segmenter
+from wire.bundle import Bundle, BundleError
+from wire.packet import Packet
+from wire.segment import Segment
+
+_AHEAD = 2  # segments of about 2 MB that may wait for the encoders
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to encode. `planes` of the tokens are sent: None for the bundle's default, 0 for none."""
+
+    planes: int | None = None
+    segment_ms: int = TARGET_MS
+    refresh_ms: int = REFRESH_MS
+    threads: int = 1
+    engine_cache: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds that each stage took."""
+
+    motion_ms: float
+    caption_ms: float
+    appearance_ms: float
+    compose_ms: float = 0.0
+
+    @property
+    def total_ms(self) -> float:
+        return self.motion_ms + self.caption_ms + self.appearance_ms + self.compose_ms
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """One segment, understood and packed."""
+
+    segment: Segment
+    packet: Packet
+    timings: Timings
+
+
+class Pipeline:
+    """The bundle's sender half, loaded. Not for two threads at once."""
+
+    def __init__(self, bundle: Bundle, settings: Settings | None = None) -> None:
+        self._settings = settings or Settings()
+        self._planes = checked_planes(bundle, self._settings.planes)
+        self._codec = bundle.codec()
+        self._captioner = Captioner(bundle, self._settings.threads, self._settings.engine_cache)
+        self._appearance = None
+        if self._planes:
+            cache = self._settings.engine_cache
+            self._appearance = AppearanceEncoder(bundle, self._settings.threads, cache)
+
+    def composer(self, sequences: Iterator[int] | None = None) -> Composer:
+        """Make the composer of one more camera."""
+        return Composer(self._codec, self._planes, self._settings.refresh_ms, sequences)
+
+    def understand(self, raw: RawSegment) -> tuple[Segment, Timings]:
+        """Find out what a segment means; the time is counted by stage."""
+        started = perf_counter()
+        moves = None if raw.still else estimate_motion(raw.frames, raw.times_ms, raw.duration_ms)
+        moved = perf_counter()
+        caption = self._captioner.describe(raw.frames)
+        captioned = perf_counter()
+        tokens = None if self._appearance is None else self._appearance.encode(raw.frames[raw.keyframe])
+        seen = perf_counter()
+        segment = Segment(
+            start_ms=raw.start_ms,
+            duration_ms=raw.duration_ms,
+            caption=caption or None,
+            motion=moves,
+            tokens=tokens,
+            keyframe_ms=raw.keyframe_ms,
+            still=raw.still,
+            cut=raw.cut,
+        )
+        timings = Timings((moved - started) * 1e3, (captioned - moved) * 1e3, (seen - captioned) * 1e3)
+        return segment, timings
+
+    def describe(self, raw: RawSegment, composer: Composer) -> Described:
+        """Understand a segment and pack it."""
+        segment, timings = self.understand(raw)
+        started = perf_counter()
+        packet = composer.compose(segment)
+        compose_ms = (perf_counter() - started) * 1e3
+        spent = Timings(timings.motion_ms, timings.caption_ms, timings.appearance_ms, compose_ms)
+        return Described(segment, packet, spent)
+
+
+def segments(camera: Camera, bundle: Bundle, settings: Settings | None = None) -> Iterator[Described]:
+    """Describe a camera to its end. Raises CameraError and BundleError.
+
+    Decoding begins before the models are loaded and goes on while they work.
+    """
+    settings = settings or Settings()
+    with Ahead(raw_segments(camera, settings.segment_ms), _AHEAD, "capture") as waiting:
+        pipeline = Pipeline(bundle, settings)
+        composer = pipeline.composer()
+        for raw in waiting:
+            yield pipeline.describe(raw, composer)
+
+
+def raw_segments(camera: Camera, segment_ms: int = TARGET_MS) -> Iterator[RawSegment]:
+    """Cut a camera's frames into segments, up to where its last frame ends."""
+    segmenter = Segmenter(segment_ms)
+    for frame in camera:
+        yield from segmenter.push(frame)
+    yield from segmenter.flush(round(camera.end_us / 1000))
+
+
+def short_side_px(bundle: Bundle) -> int:
+    """Size at which a camera should sample for this bundle: its encoders see no more."""
+    appearance = bundle.manifest.appearance
+    return max(bundle.manifest.captioner.tile_px, appearance.input_px if appearance else 0)
+
+
+def checked_planes(bundle: Bundle, planes: int | None) -> int:
+    """How many planes of tokens to send; raises BundleError for a number that the bundle cannot send."""
+    info = bundle.manifest.appearance
+    if info is None:
+        if planes:
+            raise BundleError(f"{bundle.root}: has no [appearance], so planes can only be 0")
+        return 0
+    if planes is None:
+        return info.default_planes
+    if planes != 0 and not info.coarse_planes <= planes <= info.planes:
+        raise BundleError(
+            f"{bundle.root}: planes is {planes}, not 0 or {info.coarse_planes} to {info.planes}"
+        )
+    return planes
