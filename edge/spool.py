@@ -9,6 +9,8 @@ id of its own; what an earlier boot left is kept and sent with that boot's id an
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -86,21 +88,18 @@ class Spool:
 
     def append(self, sequence: int, camera: str, body: bytes) -> None:
         """Put a packet of this boot on disk, or raise SpoolError."""
-        with self._lock:
-            try:
-                self._database.execute(
-                    "INSERT INTO packets (boot, sequence, camera, body) VALUES (?, ?, ?, ?)",
-                    (self.boot_id, sequence, camera, body),
-                )
-                self._packets += 1
-                self._body_bytes += len(body)
-                self._make_room()
-            except sqlite3.Error as error:
-                raise SpoolError(f"{self._path}: {error}") from error
+        with self._transaction():
+            self._database.execute(
+                "INSERT INTO packets (boot, sequence, camera, body) VALUES (?, ?, ?, ?)",
+                (self.boot_id, sequence, camera, body),
+            )
+            self._packets += 1
+            self._body_bytes += len(body)
+            self._make_room()
 
     def pending(self, limit: int, after: int = 0) -> list[Spooled]:
         """Up to `limit` packets beyond position `after`, oldest first."""
-        with self._lock:
+        with self._transaction():
             rows = self._database.execute(
                 "SELECT position, boot, sequence, camera, body FROM packets"
                 " WHERE position > ? ORDER BY position LIMIT ?",
@@ -110,25 +109,28 @@ class Spool:
 
     def acknowledge(self, boot_id: bytes, watermark: AckWatermark) -> int:
         """Free what the cloud holds of a boot; returns how many packets that were."""
-        kept = "".join(" AND NOT sequence BETWEEN ? AND ?" for _ in watermark.holes)
-        bounds = [bound for hole in watermark.holes for bound in hole]
-        with self._lock:
-            freed = self._database.execute(
-                f"DELETE FROM packets WHERE boot = ? AND sequence <= ?{kept} RETURNING length(body)",  # noqa: S608
-                (boot_id, watermark.highest, *bounds),
-            ).fetchall()
+        starts = [0, *(last + 1 for _, last in watermark.holes)]
+        ends = [*(first - 1 for first, _ in watermark.holes), watermark.highest]
+        freed = list[int]()
+        with self._transaction():
+            for first, last in zip(starts, ends, strict=True):
+                rows = self._database.execute(
+                    "DELETE FROM packets WHERE boot = ? AND sequence BETWEEN ? AND ? RETURNING length(body)",
+                    (boot_id, first, last),
+                )
+                freed += [size for (size,) in rows]
             self._packets -= len(freed)
-            self._body_bytes -= sum(size for (size,) in freed)
+            self._body_bytes -= sum(freed)
         return len(freed)
 
     def keep_birth(self, birth: bytes) -> None:
         """Remember this boot's birth for as long as one of its packets waits, restarts included."""
-        with self._lock:
+        with self._transaction():
             self._database.execute("INSERT OR REPLACE INTO boots VALUES (?, ?)", (self.boot_id, birth))
 
     def earlier_births(self) -> list[bytes]:
         """Births of earlier boots of which packets still wait."""
-        with self._lock:
+        with self._transaction():
             rows = self._database.execute(
                 "SELECT birth FROM boots WHERE id != ? AND id IN (SELECT boot FROM packets)", (self.boot_id,)
             ).fetchall()
@@ -144,14 +146,27 @@ class Spool:
         with self._lock:
             self._database.close()
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                self._database.execute("BEGIN")
+                yield
+                self._database.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise SpoolError(f"{self._path}: {error}") from error
+
     def _make_room(self) -> None:
         dropped = 0
         while self._packets > 1 and self._body_bytes + self._packets * _ROW_BYTES > self._max_bytes:
-            oldest = self._database.execute(
-                "DELETE FROM packets WHERE position = (SELECT min(position) FROM packets) RETURNING length(body)"
+            (size,) = self._database.execute(
+                "DELETE FROM packets WHERE position = (SELECT min(position) FROM packets)"
+                " RETURNING length(body)"
             ).fetchone()
             self._packets -= 1
-            self._body_bytes -= oldest[0]
+            self._body_bytes -= size
             dropped += 1
         if dropped:
             self._dropped += dropped
