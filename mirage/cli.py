@@ -60,15 +60,20 @@ def encode(
     planes: Annotated[
         int | None, typer.Option(help="Planes of appearance tokens: more is finer and larger.")
     ] = None,
-    segment_ms: Annotated[int, typer.Option(help="Length of a segment without a scene cut.")] = 2000,
+    segment_ms: Annotated[
+        int, typer.Option(min=500, max=30_000, help="Length of a segment without a scene cut.")
+    ] = 2000,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the networks.")] = 2,
     seconds: Seconds = None,
     *,
     json: Json = False,
 ) -> None:
     """Turn a video into a file of packets, and say what each byte is spent on."""
+    from edge.pipeline import Settings
     from mirage import encode as command
 
-    command.main(video, output, bundle, planes, segment_ms, seconds, json=json)
+    settings = Settings(planes=planes, segment_ms=segment_ms, threads=threads)
+    command.main(video, output, bundle, settings, seconds, json=json)
 
 
 @app.command(epilog="Example: mirage decode door.mrg -o dream.mp4 --seed 7")

@@ -10,7 +10,7 @@ from wire.packet import Packet, layer_label
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One packet: `layers` are payload bytes by name, `packet_bytes` include header and framing."""
+    """One packet: `layers` are payload bytes by name, `packet_bytes` also count header and framing."""
 
     sequence: int
     start_s: float
@@ -48,8 +48,8 @@ def ledger_table(rows: Sequence[Row], title: str) -> Table:
     table.add_column("caption", footer="bytes", ratio=1)
     for name, size in total.items():
         table.add_column(name.replace("appearance-", ""), footer=str(size), justify="right")
-    framing = packet_bytes - sum(total.values())
-    table.add_column("framing", footer=str(framing), justify="right")
+    header = packet_bytes - sum(total.values())
+    table.add_column("header", footer=str(header), justify="right")
     table.add_column("packet", footer=str(packet_bytes), justify="right")
     timed = [
         name for name in ("encode_ms", "render_ms") if any(getattr(row, name) is not None for row in rows)
