@@ -5,7 +5,7 @@ packets of one camera and boot, ascending   refresh, ., ., ., refresh, ., .
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wire.packet import Layer, Packet, PacketError
 from wire.segment import Codec, Segment
@@ -50,6 +50,16 @@ def read(packet: Packet, previous: Segment | None, codec: Codec) -> Segment:
     if previous is None and not packet.refresh and repeats(packet):
         raise SceneError(f"packet {packet.sequence} repeats what an earlier one said, which is not here")
     return codec.resolve(packet, previous)
+
+
+def read_caption(packet: Packet, previous: str | None, codec: Codec, *, known: bool) -> str | None:
+    """Read no more of a packet than its caption, which is cheap.
+
+    `previous` is what the packet before said, if that is `known`. Raises SceneError, PacketError.
+    """
+    layers = {layer: payload for layer, payload in packet.layers.items() if layer == Layer.CAPTION}
+    before = Segment(0, 0, previous, None, None, 0, still=False, cut=False) if known else None
+    return read(replace(packet, layers=layers, still=False), before, codec).caption
 
 
 def repeats(packet: Packet) -> bool:

@@ -42,9 +42,10 @@ class DeviceRow(Base):
 
 
 class BootRow(Base):
-    """One start of a device: `birth` as it came, its last state, and what of it is stored.
+    """One start of a device: `birth` as it came (first at `born_ms`), its last state, what of it is stored.
 
-    All sequences up to `highest` are, but those in `holes`: JSON, a list of (first, last).
+    All sequences up to `highest` are, but those in `holes`: JSON, a list of (first, last). `changed_ms`
+    is when the device last sent a packet of it.
     """
 
     __tablename__ = "boots"
@@ -57,6 +58,7 @@ class BootRow(Base):
     state: Mapped[str] = mapped_column(String(16), default="unknown")
     highest: Mapped[int] = mapped_column(BigInteger, default=-1)
     holes: Mapped[str] = mapped_column(default="[]")
+    born_ms: Mapped[int | None] = mapped_column(BigInteger)
     changed_ms: Mapped[int] = mapped_column(BigInteger)
 
 

@@ -55,6 +55,7 @@ def _create_fleet() -> None:
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("highest", sa.BigInteger, nullable=False),
         sa.Column("holes", sa.String, nullable=False),
+        sa.Column("born_ms", sa.BigInteger),
         sa.Column("changed_ms", sa.BigInteger, nullable=False),
         sa.ForeignKeyConstraint(["device_id"], ["devices.id"], name="fk_boots_device_id"),
         sa.PrimaryKeyConstraint("id", name="pk_boots"),

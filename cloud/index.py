@@ -1,0 +1,141 @@
+"""Segments: what packets say, derived from them for lists and search.
+
+A caption may be "as before", so a segment hangs on the packet before it. When a late packet closes a
+hole, or a late birth names the bundle, what hung on it is read again.
+"""
+
+import json
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cloud import jobs, scene
+from cloud.bundles import Bundles
+from cloud.schema import BootRow, PacketRow, SegmentRow
+from wire import documents
+from wire.bundle import BundleError
+from wire.packet import Packet, PacketError, layer_label
+from wire.segment import Codec
+
+HEADER_LABEL = "header"  # what of a frame is no layer: envelope, flags, sequence and times
+
+
+class Index:
+    """Writes segments. Without `bundles` that a device needs, they have no caption, but a fault."""
+
+    def __init__(self, bundles: Bundles) -> None:
+        self._bundles = bundles
+
+    def add(self, session: Session, boot: BootRow, row: PacketRow, packet: Packet) -> None:
+        """Derive a new packet's segment. Gap records make none."""
+        if not row.gap:
+            before = _before(session, row)
+            segment = _blank(row, packet)
+            session.add(segment)
+            self._fill(segment, boot, row, packet, before)
+
+    def follow(self, session: Session, boot: BootRow, sequence: int, now_ms: int) -> None:
+        """Read again what hangs on packets that came after `sequence` of the same boot."""
+        after = select(PacketRow.camera_id).where(PacketRow.boot_id == boot.id, PacketRow.sequence > sequence)
+        for camera_id in session.scalars(after.distinct()).all():
+            self._follow(session, boot, camera_id, sequence, now_ms)
+
+    def rebuild(self, session: Session, boot: BootRow, now_ms: int) -> None:
+        """Derive all segments of a boot again: its birth has come."""
+        rows = select(PacketRow).where(PacketRow.boot_id == boot.id, PacketRow.gap.is_(False))
+        for row in session.scalars(rows.order_by(PacketRow.sequence)).all():
+            self._refill(session, boot, row, now_ms)
+
+    def _follow(self, session: Session, boot: BootRow, camera_id: int, sequence: int, now_ms: int) -> None:
+        later = (
+            select(PacketRow)
+            .where(PacketRow.camera_id == camera_id, PacketRow.boot_id == boot.id)
+            .where(PacketRow.sequence > sequence, PacketRow.gap.is_(False))
+            .order_by(PacketRow.sequence)
+        )
+        for row in session.scalars(later.execution_options(yield_per=32)):
+            if row.refresh:
+                return
+            self._refill(session, boot, row, now_ms)
+
+    def _refill(self, session: Session, boot: BootRow, row: PacketRow, now_ms: int) -> None:
+        segment = session.get_one(SegmentRow, row.id)
+        self._fill(segment, boot, row, Packet.parse(row.body), _before(session, row))
+        session.flush()
+        jobs.retry_failed(session, row.id, now_ms)
+
+    def _fill(
+        self,
+        segment: SegmentRow,
+        boot: BootRow,
+        row: PacketRow,
+        packet: Packet,
+        before: SegmentRow | None,
+    ) -> None:
+        """Set wall time, caption and fault; `before` is None where it is not known."""
+        segment.caption, segment.fault = None, None
+        segment.start_ms = row.received_ms - packet.duration_ms
+        if boot.birth is None:
+            segment.fault = f"the birth of boot {boot.boot_hex} has not come yet"
+            return
+        birth = documents.decode_birth(boot.birth)
+        segment.start_ms = birth.boot_wall_ms + packet.captured_ms
+        try:
+            codec = self._bundles.codec(birth.bundle_sha256)
+            segment.caption = _caption(packet, before, codec)
+        except (BundleError, PacketError) as error:
+            segment.fault = str(error)
+
+
+def is_unbroken(session: Session, boot_id: int, first: int, last: int) -> bool:
+    """Tell whether all packets of a boot from `first` to `last`, of any camera, are here."""
+    if first > last:
+        return True
+    stored = session.scalar(
+        select(func.count())
+        .select_from(PacketRow)
+        .where(PacketRow.boot_id == boot_id, PacketRow.sequence.between(first, last))
+        .where(PacketRow.gap.is_(False))
+    )
+    return stored == last - first + 1
+
+
+def layer_sizes(packet: Packet, frame_size: int) -> dict[str, int]:
+    """Split a frame's bytes by layer; what is no payload is the header's."""
+    sizes = {layer_label(layer): len(packet.layers[layer]) for layer in sorted(packet.layers)}
+    return sizes | {HEADER_LABEL: frame_size - sum(sizes.values())}
+
+
+def previous_packet(session: Session, row: PacketRow) -> PacketRow | None:
+    """Give the packet before in the same camera and boot, whatever may be missing in between."""
+    return session.scalars(
+        select(PacketRow)
+        .where(PacketRow.camera_id == row.camera_id, PacketRow.boot_id == row.boot_id)
+        .where(PacketRow.sequence < row.sequence)
+        .order_by(PacketRow.sequence.desc())
+        .limit(1)
+    ).first()
+
+
+def _before(session: Session, row: PacketRow) -> SegmentRow | None:
+    """Give the segment that `row` continues, if it is here and understood."""
+    previous = previous_packet(session, row)
+    if previous is None or not is_unbroken(session, row.boot_id, previous.sequence, row.sequence - 1):
+        return None
+    segment = session.get(SegmentRow, previous.id)
+    return None if segment is None or segment.fault is not None else segment
+
+
+def _blank(row: PacketRow, packet: Packet) -> SegmentRow:
+    return SegmentRow(
+        packet_id=row.id,
+        camera_id=row.camera_id,
+        duration_ms=packet.duration_ms,
+        still=packet.still,
+        layers=json.dumps(layer_sizes(packet, row.size), separators=(",", ":")),
+    )
+
+
+def _caption(packet: Packet, before: SegmentRow | None, codec: Codec) -> str | None:
+    previous = None if before is None else before.caption
+    return scene.read_caption(packet, previous, codec, known=before is not None)

@@ -1,0 +1,77 @@
+"""The queue of what is to be rendered: one job a segment, kept in the store.
+
+    queued --take--> running --finish--> done | failed --enqueue--> queued
+       '-----------------'  requeue_running, when a worker starts: what ran then was cut off
+
+Someone who waits comes first, then live segments, then backlog; within each, the oldest first.
+"""
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from cloud.schema import JobRow, PacketRow
+
+MAX_ATTEMPTS = 3  # times that a worker may die over the same job
+
+
+def enqueue(
+    session: Session, packet_id: int, now_ms: int, *, not_before_ms: int = 0, urgent: bool = False
+) -> None:
+    """Ask for a segment; a job that waits is hastened, one that failed is tried again."""
+    job = session.get(JobRow, packet_id)
+    if job is None:
+        job = JobRow(packet_id=packet_id, state="done", urgent=False, not_before_ms=0, changed_ms=now_ms)
+        session.add(job)
+    if job.state in ("done", "failed"):
+        job.state, job.attempts, job.error = "queued", 0, None
+        job.urgent, job.not_before_ms, job.changed_ms = urgent, not_before_ms, now_ms
+    elif job.state == "queued":
+        job.urgent = job.urgent or urgent
+        job.not_before_ms = min(job.not_before_ms, not_before_ms)
+
+
+def release(session: Session, packet_id: int) -> None:
+    """Let a waiting job begin: what it waited for has come."""
+    session.execute(update(JobRow).where(JobRow.packet_id == packet_id).values(not_before_ms=0))
+
+
+def retry_failed(session: Session, packet_id: int, now_ms: int) -> None:
+    """Queue a failed job again: what it lacked may have come."""
+    job = session.get(JobRow, packet_id)
+    if job is not None and job.state == "failed":
+        enqueue(session, packet_id, now_ms)
+
+
+def take(session: Session, now_ms: int) -> int | None:
+    """Mark the next due job as running and give its packet's id."""
+    job = session.scalars(
+        select(JobRow)
+        .join(PacketRow, PacketRow.id == JobRow.packet_id)
+        .where(JobRow.state == "queued", JobRow.not_before_ms <= now_ms)
+        .order_by(JobRow.urgent.desc(), PacketRow.historical, JobRow.packet_id)
+        .limit(1)
+    ).first()
+    if job is None:
+        return None
+    job.state, job.attempts, job.changed_ms = "running", job.attempts + 1, now_ms
+    return job.packet_id
+
+
+def finish(session: Session, packet_id: int, now_ms: int, error: str | None = None) -> None:
+    """Close a job; with `error` it failed."""
+    state = "done" if error is None else "failed"
+    session.execute(
+        update(JobRow)
+        .where(JobRow.packet_id == packet_id)
+        .values(state=state, error=error, changed_ms=now_ms)
+    )
+
+
+def requeue_running(session: Session, now_ms: int) -> int:
+    """Queue what a worker left running when it stopped; give how many. Jobs that it died over often fail."""
+    jobs = session.scalars(select(JobRow).where(JobRow.state == "running")).all()
+    for job in jobs:
+        job.state, job.changed_ms = "queued", now_ms
+        if job.attempts >= MAX_ATTEMPTS:
+            job.state, job.error = "failed", f"the worker stopped {job.attempts} times while rendering this"
+    return len(jobs)
