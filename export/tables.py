@@ -6,14 +6,16 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from wire.ngram import UNIT
-from wire.text import END, ESCAPE, FIRST_WORD, SPELLED, SPELLING_ORDER, WORD_ORDER
+from export.lexicon import lexicon
+from wire.ngram import EMIT_BITS, UNIT
+from wire.text import END, ESCAPE, FIRST_WORD, SPELLED, SPELLING_ORDER
 from wire.tokens import TOTAL, WEIGHT_BITS, outer_sums
 
 Array = NDArray[np.generic]
 
 Counts = dict[tuple[int, ...], Counter[int]]
 
+WORD_ORDER = 3
 _BINS = 24
 _SPREADS = 3
 _RIDGE = 50.0  # pulls weights to zero where data is thin
@@ -21,25 +23,71 @@ _PRIOR = 12.0  # symbols' worth of the coarser table that each table begins with
 
 
 def text_tables(captions: Iterable[str]) -> dict[str, Array]:
-    """Tables of `wire.text.TextModel` from training captions."""
+    """Tables of `wire.text.TextModel` from training captions and the lexicon."""
     sentences = [caption.split() for caption in captions]
     uses = Counter(word for sentence in sentences for word in sentence)
-    words = sorted(uses)
+    LEX = lexicon()
+    classes = word_classes(sentences, LEX)
+    words = sorted(classes)
     ids = {word: index + FIRST_WORD for index, word in enumerate(words)}
+    names = sorted(set(classes.values()))
+    class_of = [0, 1, *(names.index(classes[word]) + 2 for word in words)]
     coded = [[ids[word] for word in sentence] for sentence in sentences]
-    rare = {ids[word] for word, count in uses.items() if count == 1}
-    tables: dict[str, Array] = {"words": np.frombuffer("\n".join(words).encode(), np.uint8)}
-    tables |= ngram_tables("word", _word_counts(coded, rare))
+    rare = {ids[word] for word, count in uses.items() if count <= RARE and word not in LEX}
+    tables: dict[str, Array] = {
+        "words": np.frombuffer("\n".join(words).encode(), np.uint8),
+        "classes": np.array(class_of, np.uint8),
+        "emits": _emits(np.array(class_of), np.array([0, 0, *(uses[word] for word in words)])),
+    }
+    word_counts = _word_counts(coded, rare)
+    tables |= ngram_tables("word", word_counts, range(1, 3))
+    masked = [[ESCAPE if w in rare else w for w in sentence] for sentence in coded]
+    classed = [[class_of[w] for w in [*sentence, END]] for sentence in coded] + [
+        [class_of[w] for w in [*sentence, END]] for sentence in masked
+    ]
+    tables |= ngram_tables("class", _grams(classed, [END], 4), range(4))
     spelled = [[*word.encode(), SPELLED] for word in words]
-    tables |= ngram_tables("spelling", _grams(spelled, [SPELLED], SPELLING_ORDER))
+    tables |= ngram_tables("spelling", _grams(spelled, [SPELLED], SPELLING_ORDER), range(SPELLING_ORDER))
     return tables
+
+
+def _emits(classes: NDArray[np.int64], uses: NDArray[np.int64]) -> NDArray[np.uint32]:
+    alpha = ALPHA
+    weight = uses + alpha
+    totals = np.bincount(classes, weight)
+    return np.maximum(weight / totals[classes] * (1 << EMIT_BITS), 1).astype(np.uint32)
+
+
+ALPHA = 0.1
+RARE = 1
+
+
+def word_classes(sentences: list[list[str]], known: dict[str, str]) -> dict[str, str]:
+    """Give every word a class: the lexicon's, else the one whose neighbours are most like the word's."""
+    names = ["", *sorted(set(known.values()))]
+    number = {name: index for index, name in enumerate(names)}
+    pairs = np.ones((len(names), len(names)))
+    around: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for sentence in sentences:
+        numbers = [0, *(number.get(known.get(word, ""), 0) for word in sentence), 0]
+        np.add.at(pairs, (numbers[:-1], numbers[1:]), 1)
+        for at, word in enumerate(sentence):
+            if word not in known:
+                around[word].append((numbers[at], numbers[at + 2]))
+    before = np.log(pairs / pairs.sum(axis=0))
+    after = np.log(pairs / pairs.sum(axis=1, keepdims=True))
+    found = dict(known)
+    for word, places in around.items():
+        score = sum((before[left] + after[:, right] for left, right in places), np.zeros(len(names)))
+        found[word] = names[int(score[1:].argmax()) + 1]
+    return found
 
 
 def _word_counts(sentences: list[list[int]], rare: set[int]) -> list[Counts]:
     """Count n-grams; words seen once also count as unknown ones, which is how unknown ones behave."""
-    counts = _grams([[*sentence, END] for sentence in sentences], [END, END], WORD_ORDER)
+    counts = _grams([[*sentence, END] for sentence in sentences], [END], WORD_ORDER)
     masked = [[ESCAPE if word in rare else word for word in sentence] for sentence in sentences]
-    unknown = _grams([[*sentence, END] for sentence in masked], [END, END], WORD_ORDER)
+    unknown = _grams([[*sentence, END] for sentence in masked], [END], WORD_ORDER)
     for known, more in zip(counts, unknown, strict=True):
         for context, followers in more.items():
             for symbol, count in followers.items():
@@ -59,10 +107,11 @@ def _grams(sequences: Iterable[Sequence[int]], start: Sequence[int], order: int)
     return counts
 
 
-def ngram_tables(prefix: str, counts: list[Counts]) -> dict[str, Array]:
+def ngram_tables(prefix: str, counts: list[Counts], lengths: range) -> dict[str, Array]:
     """Estimate by interpolated Kneser-Ney with three discounts (Chen and Goodman 1999)."""
     tables: dict[str, Array] = {}
-    for length, raw in enumerate(counts):
+    for length in lengths:
+        raw = counts[length]
         level = _continuations(raw, counts[length + 1]) if length + 1 < len(counts) else raw
         discounts = _discounts(level)
         keeps, offsets, symbols, adds = list[int](), [0], list[int](), list[int]()

@@ -109,10 +109,11 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
         return frozenset(sender)
 
     def cloud_files(self) -> frozenset[str]:
-        """Files that the receiver reads: the tables, and whatever the sender does not read."""
-        tables = {self.text.tables} | ({self.appearance.tables} if self.appearance else set())
+        """Files that the receiver reads: tables, tokenizer, and whatever the sender does not read."""
+        shared = {self.text.tables, self.captioner.tokenizer}
+        shared |= {self.appearance.tables} if self.appearance else set()
         named = {self.renderer.decoder, self.renderer.denoiser} - {None}
-        return frozenset(tables | named | (self.files.keys() - self.edge_files()))  # type: ignore[arg-type]
+        return frozenset(shared | named | (self.files.keys() - self.edge_files()))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

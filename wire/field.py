@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wire.motion import CameraMotion, Motion
 
 Float = NDArray[np.float32]
+LIMIT = 8.0  # of scaled flow: beyond, content has left the frame
 
 
 def pixel_centres(height: int, width: int) -> Float:
@@ -32,6 +33,27 @@ def camera_matrix(camera: CameraMotion, time: float, aspect: float = 1.0) -> Flo
     matrix[:2, :2] = turn
     matrix[:2, 2] = centre + pan - turn @ centre
     return matrix
+
+
+def guide(
+    motion: Motion,
+    frames: int,
+    keys: tuple[float, float | None],
+    side: int,
+    scale: float,
+    aspect: float = 1.0,
+) -> Float:
+    """Flow (frames, 4, side, side) from evenly spread frames to keyframes A and B, times `scale`.
+
+    Two channels each, x and y. `keys` are the times of both keyframes; without B its channels are 0. Clipped at LIMIT.
+    """
+    fields = np.zeros((frames, 4, side, side), np.float32)
+    for number, time in enumerate(np.linspace(0, 1, frames).tolist()):
+        for channel, key in zip((0, 2), keys, strict=True):
+            if key is not None:
+                flow = motion_field(motion, time, key, side, aspect)
+                fields[number, channel : channel + 2] = flow.transpose(2, 0, 1)
+    return np.asarray(np.clip(fields * np.float32(scale), -LIMIT, LIMIT), np.float32)
 
 
 def motion_field(motion: Motion, time: float, key: float, side: int, aspect: float = 1.0) -> Float:

@@ -1,10 +1,10 @@
 """The frame grid: one picture that tells a captioner what a segment shows and how it moves.
 
-    +---------+---------+      The trainer and the device must make the very same picture,
-    | first   | middle  |      so this is part of the agreement and not of either side.
-    +---------+---------+      The `flow` tile paints the mean optical flow: red is motion to the
-    | last    | flow    |      right, green motion downwards (128 = none), blue its size.
-    +---------+---------+
++---------+---------+      The trainer and the device must make the very same picture,
+| first   | middle  |      so this is part of the agreement and not of either side.
++---------+---------+      The `flow` tile paints the mean optical flow: red is motion to the
+| last    | flow    |      right, green motion downwards (128 = none), blue its size.
++---------+---------+
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def flow_tile(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if count > 1:
         method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         for before, after in zip(grays, grays[1:], strict=False):
-            flow = method.calc(before, after, None)
+            flow = method.calc(before, after, np.empty((*before.shape, 2), np.float32))
             total += flow
             size += np.hypot(flow[..., 0], flow[..., 1])
         total /= count - 1

@@ -32,7 +32,8 @@ def compose(field: Float, first: NDArray[np.uint8], second: NDArray[np.uint8] | 
     height, width = first.shape[:2]
     if not field[:2].any() and second is None:
         return first
-    large = cv2.resize(np.ascontiguousarray(field.transpose(1, 2, 0)), (width, height), interpolation=cv2.INTER_LINEAR)
+    grid = np.ascontiguousarray(field.transpose(1, 2, 0))
+    large = np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
     columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     made = _warp(first, large[..., 0:2], columns, rows)
     if second is None:
@@ -51,6 +52,6 @@ def _warp(picture: NDArray[np.uint8], flow: Float, columns: Float, rows: Float) 
 
 
 def shifted_times(steps: int, shift: float) -> Sequence[float]:
-    """The times 0..1 of `steps` Euler steps, moved towards the noise as in training."""
+    """Give the times 0..1 of `steps` Euler steps, moved towards the noise as in training."""
     plain = [number / steps for number in range(steps + 1)]
     return [time / (time + shift * (1 - time)) for time in plain]

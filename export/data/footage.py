@@ -1,8 +1,8 @@
 """Real footage: a folder of clips and photographs with captions, split by source.
 
-    FOLDER/clips/*.mp4, captions.jsonl      two-second segments with captions
-    FOLDER/photos/*.jpg, photo-captions.tsv
-    or any folder of videos and pictures, without captions
+FOLDER/clips/*.mp4, captions.jsonl      two-second segments with captions
+FOLDER/photos/*.jpg, photo-captions.tsv
+or any folder of videos and pictures, without captions
 """
 
 import json
@@ -49,15 +49,17 @@ def source_of(path: Path) -> str:
 
 
 def is_held_out(path: Path) -> bool:
+    """Tell whether a file belongs to a source that nothing is trained on."""
     return source_of(path) in HELD_OUT
 
 
 def clips(folder: Path) -> list[Path]:
-    """All clips below `folder`, sorted; copies in `full/` are left out, they repeat clips."""
+    """List all clips below `folder`, sorted; copies in `full/` are left out, they repeat clips."""
     return _files(folder, _CLIPS)
 
 
 def photos(folder: Path) -> list[Path]:
+    """List all photographs below `folder`, sorted."""
     return _files(folder, _PHOTOS)
 
 
@@ -69,7 +71,7 @@ def _files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
 
 
 def clip_captions(folder: Path) -> list[Caption]:
-    """The written captions of segments, or an empty list where there is no captions.jsonl."""
+    """Read the written captions of segments; an empty list where there is no captions.jsonl."""
     index = folder / "captions.jsonl"
     if not index.exists():
         return []
@@ -81,7 +83,7 @@ def clip_captions(folder: Path) -> list[Caption]:
 
 
 def photo_captions(folder: Path) -> dict[Path, str]:
-    """The written captions of photographs, or an empty table where there is no photo-captions.tsv."""
+    """Read the written captions of photographs; an empty table where there is no photo-captions.tsv."""
     index = folder / "photo-captions.tsv"
     if not index.exists():
         return {}

@@ -17,7 +17,7 @@ from export.data import footage
 from export.data.grids import mirror_words
 from export.data.synthetic import Scene, Texture, draw_scene
 from models.tiny.renderer import FLOW_SCALE, FRAMES, KEY_PX, SIDE
-from wire.field import motion_field
+from wire.field import guide
 from wire.motion import CameraMotion, Motion, ObjectMotion, quantise
 
 Float = NDArray[np.float32]
@@ -39,7 +39,7 @@ class Sample:
     caption: str
 
     def mirrored(self) -> "Sample":
-        """The same sample seen in a mirror."""
+        """Give the same sample seen in a mirror."""
         target, guide = self.target[..., ::-1].copy(), self.guide[..., ::-1].copy()
         target[:, [0, 2]] *= -1
         guide[:, [0, 2]] *= -1
@@ -69,23 +69,20 @@ def synthetic_sample(random: np.random.Generator, textures: Sequence[Texture]) -
 
 
 def scene_motion(scene: Scene) -> Motion:
-    """The motion layer that a sender with perfect eyes would send."""
+    """Give the motion layer that a sender with perfect eyes would send."""
     camera, sprites = scene.camera, scene.sprites
     objects = tuple(ObjectMotion(s.x, s.y, s.width * 0.8, s.height * 0.8, s.dx, s.dy) for s in sprites)
     return Motion(CameraMotion(camera.pan_x, camera.pan_y, camera.zoom, camera.roll), objects[:4])
 
 
-def guide_of(motion: Motion, first: float, second: float, *, has_next: bool, aspect: float = 1.0) -> Float:
-    """The motion layer's own flows (FRAMES, 4, SIDE, SIDE), times FLOW_SCALE."""
-    guide = np.zeros((FRAMES, 4, SIDE, SIDE), np.float32)
-    for number, time in enumerate(TIMES):
-        guide[number, 0:2] = motion_field(motion, float(time), first, SIDE, aspect).transpose(2, 0, 1)
-        if has_next:
-            guide[number, 2:4] = motion_field(motion, float(time), second, SIDE, aspect).transpose(2, 0, 1)
-    return np.clip(guide * FLOW_SCALE, -8, 8)
+def guide_of(motion: Motion, first: float, second: float, *, has_next: bool) -> Float:
+    """Compute what the renderer is told of `motion`: (FRAMES, 4, SIDE, SIDE)."""
+    return guide(motion, FRAMES, (first, second if has_next else None), SIDE, FLOW_SCALE)
 
 
-def real_samples(folder: Path, estimate: Estimate, *, held_out: bool, seed: int, stride_s: float = 0.5) -> list[Sample]:
+def real_samples(
+    folder: Path, estimate: Estimate, *, held_out: bool, seed: int, stride_s: float = 0.5
+) -> list[Sample]:
     """Windows of two seconds of every clip; keyframe B is the frame one segment later, where there is one."""
     random = np.random.default_rng(seed)
     captions = footage.clip_captions(folder)
@@ -95,11 +92,13 @@ def real_samples(folder: Path, estimate: Estimate, *, held_out: bool, seed: int,
             continue
         timed = list(footage.read_frames(path, 240, 12.0))
         times = np.array([time for time, _ in timed])
-        frames = np.stack([cv2.resize(f, (MEASURE_PX, MEASURE_PX), interpolation=cv2.INTER_AREA) for _, f in timed])
+        frames = np.stack([_squash(frame, MEASURE_PX) for _, frame in timed])
         for start in np.arange(0, max(times[-1] - 1.0, 0.01), stride_s):
             length = float(random.uniform(1.4, 2.2))
             known = [c.text for c in captions if c.path == path and abs(c.start_s - start) < 0.8]
-            sample = _real_sample(frames, times, float(start), length, random, known[0] if known else "", estimate)
+            sample = _real_sample(
+                frames, times, float(start), length, random, known[0] if known else "", estimate
+            )
             if sample is not None:
                 samples.append(sample)
     return samples
@@ -128,7 +127,7 @@ def _real_sample(
             target[number, 4] = _blend(seen_a, seen_b, time, first, second)
     motion = quantise(estimate(segment, [start + t * length for t in TIMES]))
     guide = guide_of(motion, first, second, has_next=has_next)
-    small = np.stack([cv2.resize(f, (KEY_PX, KEY_PX), interpolation=cv2.INTER_AREA) for f in picked])
+    small = np.stack([_squash(frame, KEY_PX) for frame in picked])
     return Sample(small[:FRAMES], small[FRAMES:], target, guide, (first, second), has_next, caption)
 
 
@@ -136,9 +135,12 @@ def measure_flow(frame: NDArray[np.uint8], key: NDArray[np.uint8]) -> tuple[Floa
     """Backward flow (2, SIDE, SIDE) in frame fractions from `frame` to `key`, and how well it explains it."""
     side = frame.shape[0]
     gray, goal = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (frame, key))
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(gray, goal, None)
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = method.calc(gray, goal, np.empty((side, side, 2), np.float32))
     y, x = np.mgrid[0:side, 0:side].astype(np.float32)
-    warped = cv2.remap(key, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    warped = cv2.remap(
+        key, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     error = np.abs(warped.astype(np.float32) - frame).mean(-1) / 255
     seen = np.exp(-cv2.blur(error, (5, 5)) / 0.06)
     small = cv2.resize(flow / side, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
@@ -158,5 +160,11 @@ def _blend(seen_a: Float, seen_b: Float, time: float, first: float, second: floa
 
 
 def _has_cut(frames: NDArray[np.uint8]) -> bool:
-    small = np.stack([cv2.resize(f, (16, 16), interpolation=cv2.INTER_AREA) for f in frames]).astype(np.float32)
+    small = np.stack([cv2.resize(f, (16, 16), interpolation=cv2.INTER_AREA) for f in frames]).astype(
+        np.float32
+    )
     return bool(np.abs(np.diff(small, axis=0)).mean((1, 2, 3)).max() > 45)
+
+
+def _squash(frame: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA), np.uint8)

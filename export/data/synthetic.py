@@ -41,7 +41,8 @@ class Camera:
         cos, sin = scale * np.cos(angle), scale * np.sin(angle)
         x, y = 0.5 + self.pan_x * time, 0.5 + self.pan_y * time
         return np.array(
-            [[cos, -sin, x - 0.5 * cos + 0.5 * sin], [sin, cos, y - 0.5 * sin - 0.5 * cos], [0, 0, 1]], np.float32
+            [[cos, -sin, x - 0.5 * cos + 0.5 * sin], [sin, cos, y - 0.5 * sin - 0.5 * cos], [0, 0, 1]],
+            np.float32,
         )
 
 
@@ -78,7 +79,9 @@ class Scene:
         parts = [self.texture.caption]
         for sprite in self.sprites:
             direction = describe_direction(sprite.dx, sprite.dy)
-            parts.append(f"{sprite.texture.caption} moves {direction} {_speed(np.hypot(sprite.dx, sprite.dy))}")
+            parts.append(
+                f"{sprite.texture.caption} moves {direction} {_speed(np.hypot(sprite.dx, sprite.dy))}"
+            )
         parts.append(describe_camera(self.camera, objects_move=bool(self.sprites)))
         return " ".join(parts)
 
@@ -93,8 +96,10 @@ class Scene:
         return picture.astype(np.uint8)
 
     def flow(self, time: float, key: float, side: int) -> tuple[Float, Float]:
-        """Backward flow (side, side, 2) from the frame at `time` to the frame at `key`, as fractions of the
-        frame, and visibility (side, side): whether that content is seen at `key`."""
+        """Backward flow (side, side, 2) from the frame at `time` to the one at `key`, in frame fractions.
+
+        Beside it visibility (side, side): whether that content is seen at `key`.
+        """
         grid = unit_grid(side)
         where = _apply(self.camera.matrix(key) @ np.linalg.inv(self.camera.matrix(time)), grid)
         hidden = np.zeros((side, side), np.float32)
@@ -114,7 +119,7 @@ class Scene:
 
 def draw_scene(random: np.random.Generator, textures: Sequence[Texture]) -> Scene:
     """Draw a scene: a third static, a third with a moving camera, a third with moving objects, some both."""
-    texture = textures[random.integers(len(textures))]
+    texture = textures[int(random.integers(len(textures)))]
     kind = random.random()
     camera = Camera(0, 0, 0, 0) if kind < 0.25 or kind > 0.75 else _draw_camera(random)
     count = 0 if kind < 0.1 or 0.25 <= kind < 0.6 else int(random.integers(1, 3))
@@ -133,8 +138,12 @@ def _draw_camera(random: np.random.Generator) -> Camera:
         angle = random.choice(4) * np.pi / 2 if random.random() < 0.7 else random.uniform(0, 2 * np.pi)
         return Camera(speed * np.cos(angle), speed * np.sin(angle), jitter[0], 0)
     if kind < 0.85:
-        return Camera(jitter[0], jitter[1], float(random.choice([-1, 1])) * (0.1 + speed), random.normal(0, 1))
-    return Camera(jitter[0], jitter[1], 0.1 * random.normal(), float(random.choice([-1, 1])) * (4 + 40 * speed))
+        return Camera(
+            jitter[0], jitter[1], float(random.choice([-1, 1])) * (0.1 + speed), random.normal(0, 1)
+        )
+    return Camera(
+        jitter[0], jitter[1], 0.1 * random.normal(), float(random.choice([-1, 1])) * (4 + 40 * speed)
+    )
 
 
 def _draw_sprite(random: np.random.Generator, textures: Sequence[Texture]) -> Sprite:
@@ -144,7 +153,13 @@ def _draw_sprite(random: np.random.Generator, textures: Sequence[Texture]) -> Sp
     x, y = random.uniform(0.2, 0.8, 2)
     dx, dy = speed * np.cos(angle), speed * np.sin(angle)
     return Sprite(
-        textures[random.integers(len(textures))], x - dx / 2, y - dy / 2, width, height, float(dx), float(dy)
+        textures[int(random.integers(len(textures)))],
+        x - dx / 2,
+        y - dy / 2,
+        width,
+        height,
+        float(dx),
+        float(dy),
     )
 
 
@@ -164,6 +179,7 @@ def describe_camera(camera: Camera, *, objects_move: bool) -> str:
 
 
 def describe_direction(dx: float, dy: float) -> str:
+    """Name the direction of a displacement in the picture, "down and left"."""
     words = []
     if abs(dy) > 0.38 * abs(dx):
         words.append("down" if dy > 0 else "up")

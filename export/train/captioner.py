@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from export.data import footage
-from export.data.grids import Grid, real_grids, synthetic_grids
-from export.data.synthetic import Camera, Sprite, Texture, describe_camera, describe_direction
+from export.data.grids import Grid, mirror_words, real_grids, synthetic_grids
+from export.data.synthetic import Camera, describe_camera, describe_direction
 from export.train.perceptual import load_lite0
 from models.tiny import captioner as net
 
@@ -47,15 +47,19 @@ def motion_phrases() -> list[str]:
             cameras += [Camera(0, 0, 2 * sign * speed, 0), Camera(0, 0, 0, 90 * sign * speed)]
     phrases = [describe_camera(c, objects_move=moves) for c in cameras for moves in (False, True)]
     directions = [describe_direction(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y]
-    return phrases + [f"moves {direction} {speed}" for direction in directions for speed in ("slowly", "quickly")]
+    return phrases + [
+        f"moves {direction} {speed}" for direction in directions for speed in ("slowly", "quickly")
+    ]
 
 
 def build_tokenizer(texts: Iterable[str]) -> Tokenizer:
-    """A word-level tokenizer over all words of `texts`, the most frequent first."""
+    """Make a word-level tokenizer over all words of `texts`, the most frequent first."""
     counts = collections.Counter(word for text in texts for word in text.split())
     words = sorted(counts, key=lambda word: (-counts[word], word))
     tokenizer = Tokenizer(
-        WordLevel({word: i for i, word in enumerate([*net.SPECIAL, *words])}, unk_token=net.SPECIAL[net.UNKNOWN])
+        WordLevel(
+            {word: i for i, word in enumerate([*net.SPECIAL, *words])}, unk_token=net.SPECIAL[net.UNKNOWN]
+        )
     )
     tokenizer.pre_tokenizer = WhitespaceSplit()
     tokenizer.add_special_tokens(list(net.SPECIAL))
@@ -66,7 +70,9 @@ class CaptionerTask:
     """Cross-entropy on captions; a share of each batch is real segments, the rest synthetic motion."""
 
     def __init__(self, folder: Path, cache: Path, device: torch.device, batch: int = 48) -> None:
-        self.tokenizer = build_tokenizer([*captions(folder), *map(_mirrored, captions(folder)), *motion_phrases()])
+        self.tokenizer = build_tokenizer(
+            [*captions(folder), *map(mirror_words, captions(folder)), *motion_phrases()]
+        )
         self.network = net.build_captioner(self.tokenizer.get_vocab_size()).to(device)
         self.network.encoder.trunk.load_imagenet(load_lite0().state_dict())
         self._device, self._batch = device, batch
@@ -75,7 +81,10 @@ class CaptionerTask:
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, Mapping[str, float]]:
         real = round(self._batch * REAL_SHARE)
-        parts = [self._draw(self._real, real, generator), self._draw(self._synthetic, self._batch - real, generator)]
+        parts = [
+            self._draw(self._real, real, generator),
+            self._draw(self._synthetic, self._batch - real, generator),
+        ]
         features = torch.cat([f for f, _ in parts]).to(self._device)
         labels = torch.cat([ids for _, ids in parts]).to(self._device)
         with torch.autocast(self._device.type, torch.bfloat16):
@@ -95,12 +104,16 @@ class CaptionerTask:
         picks = torch.randint(len(kept[0]), (count,), generator=generator).numpy()
         return torch.from_numpy(kept[0][picks]).float(), torch.from_numpy(kept[1][picks])
 
-    def _features(self, kind: str, folder: Path, cache: Path) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+    def _features(
+        self, kind: str, folder: Path, cache: Path
+    ) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
         stored = cache / f"captioner-{kind}.npz"
         if not stored.exists():
             grids = list_grids(kind, folder)
             features, texts = [], []
-            for grid, text in track(grids, f"features of {kind} grids", total=SYNTHETIC if kind != "real" else None):
+            for grid, text in track(
+                grids, f"features of {kind} grids", total=SYNTHETIC if kind != "real" else None
+            ):
                 features.append(self.trunk_features(grid))
                 texts.append(text)
             cache.mkdir(parents=True, exist_ok=True)
@@ -121,6 +134,7 @@ class CaptionerTask:
 
 
 def list_grids(kind: str, folder: Path) -> Iterable[tuple[Grid, str]]:
+    """Give the grids of one kind, `real` or `synthetic`, with their captions."""
     if kind == "real":
         return real_grids(folder, net.TILE_PX, net.LAYOUT, held_out=False, variants=REAL_VARIANTS, seed=1)
     return synthetic_grids(folder, net.TILE_PX, net.LAYOUT, count=SYNTHETIC, seed=2)
@@ -128,11 +142,5 @@ def list_grids(kind: str, folder: Path) -> Iterable[tuple[Grid, str]]:
 
 def to_pixels(grid: Grid) -> Tensor:
     """Normalise a grid (S, S, 3) to (1, 3, S, S)."""
-    pixels = (grid.astype(np.float32) / 255 - np.float32(net.MEAN)) / np.float32(net.DEVIATION)
-    return torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy())
-
-
-def _mirrored(text: str) -> str:
-    from export.data.grids import mirror_words
-
-    return mirror_words(text)
+    pixels = (grid.astype(np.float32) / 255 - np.array(net.MEAN)) / np.array(net.DEVIATION)
+    return torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32))

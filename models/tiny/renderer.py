@@ -4,11 +4,12 @@
        ^ caption, both keyframes, the motion layer's own field
 
 What is diffused is motion, not pixels (latent flow diffusion, Ni et al., CVPR 2023); frames are the two
-keyframes warped by it. The network predicts the clean sample. One sample holds FRAMES x 5 channels:
-flow to A (x, y), flow to B (x, y), both in frame fractions times FLOW_SCALE, and the blend, -1 all A, 1 all B.
+keyframes warped by it. The network predicts the clean sample. One sample holds FRAMES x 5 channels: flow
+to A (x, y), flow to B (x, y), both in frame fractions times FLOW_SCALE, and the blend, -1 all A, 1 all B.
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -90,14 +91,20 @@ class FlowDenoiser(nn.Module):
     with 0 where there is none -> (B, 40, 32, 32).
     """
 
-    def __init__(self, vocabulary: int, width: int = 192, channels: tuple[int, int, int] = (96, 160, 224)) -> None:
+    def __init__(
+        self, vocabulary: int, width: int = 192, channels: tuple[int, int, int] = (96, 160, 224)
+    ) -> None:
         super().__init__()
         high, middle, low = channels
         self.embed = nn.Embedding(vocabulary, width, padding_idx=0)
         self.order = nn.Parameter(torch.zeros(1, WORDS, width))
-        self.reader = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+        self.reader = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
+        )
         self.neighbours = nn.Conv1d(width, width, 3, padding=1)
-        self.pool = nn.Sequential(nn.Linear(width * 2 + CONDITIONS, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.pool = nn.Sequential(
+            nn.Linear(width * 2 + CONDITIONS, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+        )
         self.unshuffle = nn.PixelUnshuffle(KEY_PX // SIDE)
         seen = 6 * (KEY_PX // SIDE) ** 2
         self.stem = nn.Conv2d(CHANNELS + GUIDE + seen + 2, high, 3, padding=1)
@@ -105,12 +112,15 @@ class FlowDenoiser(nn.Module):
         self.to_middle = nn.Conv2d(high, middle, 2, stride=2)
         self.middle = nn.ModuleList([Mixer(middle, width), Attend(middle, width), Mixer(middle, width)])
         self.to_low = nn.Conv2d(middle, low, 2, stride=2)
-        self.low = nn.ModuleList([Mixer(low, width), Attend(low, width), Mixer(low, width), Attend(low, width), Mixer(low, width)])
+        self.low = nn.ModuleList(
+            [Mixer(low, width), Attend(low, width), Mixer(low, width), Attend(low, width), Mixer(low, width)]
+        )
         self.from_low = nn.Conv2d(low, middle * 4, 1)
         self.middle_up = nn.ModuleList([Mixer(middle, width), Attend(middle, width), Mixer(middle, width)])
         self.from_middle = nn.Conv2d(middle, high * 4, 1)
         self.up = nn.ModuleList([Mixer(high, width), Mixer(high, width)])
         self.head = nn.Sequential(nn.GroupNorm(1, high), nn.GELU(), nn.Conv2d(high, CHANNELS, 3, padding=1))
+        self.grid: Tensor
         self.register_buffer("grid", _grid(SIDE), persistent=False)
 
     def forward(
@@ -169,12 +179,18 @@ def shifted(time: Tensor, shift: float = TIME_SHIFT) -> Tensor:
 
 @torch.no_grad()
 def sample(
-    network: FlowDenoiser, noise: Tensor, keys: Tensor, guide: Tensor, conditions: Tensor, words: Tensor, steps: int
+    network: FlowDenoiser,
+    noise: Tensor,
+    keys: Tensor,
+    guide: Tensor,
+    conditions: Tensor,
+    words: Tensor,
+    steps: int,
 ) -> Tensor:
     """Integrate from noise to motion in Euler steps; the reference for the ONNX renderer."""
     times = shifted(torch.linspace(0, 1, steps + 1))
     x = noise
-    for now, after in zip(times[:-1], times[1:], strict=True):
+    for now, after in pairwise(times):
         clean = network(x, now.expand(len(x)), keys, guide, conditions, words)
         x = clean if after >= 1 else x + (clean - x) * ((after - now) / (1 - now))
     return x

@@ -1,0 +1,167 @@
+"""The renderer of small bundles: flow diffusion on ONNX Runtime, no GPU needed.
+
+    tokens --decoder--> keyframes A, B --------------------------.
+    noise --denoiser x steps--> flow to A, flow to B, blend --> warp and blend --> frames
+              ^ caption, motion layer, keyframes
+
+B is the keyframe of the next segment, which arrives anyway; without it the segment is A in motion.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from cloud.render.flow import at_time, compose, shifted_times
+from cloud.render.renderer import Context, RenderError, frame_span, output_rate, output_size
+from wire.bundle import Bundle, BundleError
+from wire.documents import CameraInfo
+from wire.field import guide
+from wire.motion import Motion
+from wire.policy import Policy
+from wire.segment import Segment
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """What the bundle's [renderer.options] fix: the shapes that the denoiser was trained with."""
+
+    frames: int
+    side: int
+    key_px: int
+    words: int
+    flow_scale: float
+    time_shift: float
+
+
+class PreviewRenderer:
+    """Renders with the graphs of one bundle, on `threads` threads. Not safe to share between threads."""
+
+    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+        info = bundle.manifest.renderer
+        if info.decoder is None or info.denoiser is None or bundle.manifest.appearance is None:
+            raise BundleError(f"{bundle.root}: the preview renderer needs appearance, decoder and denoiser")
+        self._sizes = _sizes(bundle)
+        self._levels = bundle.manifest.appearance.levels
+        self._planes = bundle.manifest.appearance.planes
+        self._grid = bundle.manifest.appearance.grid
+        self._decoder = _session(bundle, info.decoder, threads)
+        self._denoiser = _session(bundle, info.denoiser, threads)
+        self._tokenizer = Tokenizer.from_file(str(bundle.path(bundle.manifest.captioner.tokenizer)))
+        self._name = f"preview {bundle.manifest.name} {bundle.short_sha256}"
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def render(
+        self, segment: Segment, context: Context, camera: CameraInfo, policy: Policy, seed: int
+    ) -> NDArray[np.uint8]:
+        """Return frames (T, H, W, 3); raises RenderError."""
+        rate = output_rate(camera, policy)
+        first, end = frame_span(segment, rate)
+        width, height = output_size(camera, policy.long_side_px)
+        held = segment.tokens is None and context.previous is not None
+        key = self._picture(context.previous.tokens if held and context.previous else segment.tokens)
+        large = _enlarge(key, width, height)
+        if segment.still or end <= first:
+            return np.broadcast_to(large, (max(end - first, 0), height, width, 3))
+        following = context.next if context.next is not None and context.next.tokens is not None else None
+        after = self._picture(following.tokens) if following is not None else None
+        fields = self._diffuse(segment, key, following, after, camera, policy.steps, seed)
+        goal = _enlarge(after, width, height) if after is not None else None
+        times = [float(1000 * number / rate) - segment.start_ms for number in range(first, end)]
+        return np.stack([compose(at_time(fields, t / segment.duration_ms), large, goal) for t in times])
+
+    def _picture(self, tokens: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+        """Decode tokens (D, h, w), of which the last planes may be missing, to a picture (S, S, 3)."""
+        code = np.zeros((1, self._planes, *self._grid), np.float32)
+        if tokens is not None:
+            if tokens.shape[0] > self._planes or tokens.shape[1:] != self._grid:
+                raise RenderError(f"tokens have shape {tokens.shape}, the bundle has {code.shape[1:]}")
+            code[0, : len(tokens)] = tokens * np.float32(2 / (self._levels - 1)) - 1
+        (picture,) = self._decoder.run(None, {"code": code})
+        return np.asarray((picture[0].transpose(1, 2, 0) * 255).round().clip(0, 255), np.uint8)
+
+    def _diffuse(
+        self, segment: Segment, key: NDArray[np.uint8], following: Segment | None,
+        after: NDArray[np.uint8] | None, camera: CameraInfo, steps: int, seed: int,
+    ) -> Float:  # fmt: skip
+        """Draw the motion of a segment: fields (frames, 5, side, side), flow in fractions of the frame."""
+        sizes = self._sizes
+        first = segment.keyframe_ms / segment.duration_ms
+        second = 1 + following.keyframe_ms / segment.duration_ms if following is not None else 1.0
+        inputs = {
+            "keys": self._keys(key, after),
+            "guide": self._guide(segment, first, second if following is not None else None, camera),
+            "conditions": np.array(
+                [[first, second, following is not None, segment.motion is not None]], np.float32
+            ),
+            "words": self._words(segment.caption),
+        }
+        random = np.random.default_rng((seed & 0xFFFFFFFF, segment.sequence))
+        noisy = random.standard_normal((1, sizes.frames * 5, sizes.side, sizes.side), np.float32)
+        times = shifted_times(steps, sizes.time_shift)
+        for now, then in pairwise(times):
+            (clean,) = self._denoiser.run(
+                None, {"noisy": noisy, "time": np.array([now], np.float32), **inputs}
+            )
+            noisy = clean if then >= 1 else noisy + (clean - noisy) * np.float32((then - now) / (1 - now))
+        fields = np.asarray(noisy.reshape(sizes.frames, 5, sizes.side, sizes.side), np.float32)
+        fields[:, :4] /= sizes.flow_scale
+        return fields
+
+    def _keys(self, key: NDArray[np.uint8], after: NDArray[np.uint8] | None) -> Float:
+        small = [_shrink(picture, self._sizes.key_px) for picture in (key, key if after is None else after)]
+        stacked = np.concatenate([picture.transpose(2, 0, 1) for picture in small])
+        return np.asarray(stacked[None].astype(np.float32) / np.float32(255), np.float32)
+
+    def _guide(self, segment: Segment, first: float, second: float | None, camera: CameraInfo) -> Float:
+        sizes = self._sizes
+        fields = guide(
+            segment.motion or Motion(), sizes.frames, (first, second), sizes.side, sizes.flow_scale,
+            camera.width / camera.height,
+        )  # fmt: skip
+        return fields.reshape(1, -1, sizes.side, sizes.side)
+
+    def _words(self, caption: str | None) -> NDArray[np.int64]:
+        ids = self._tokenizer.encode(caption or "").ids[: self._sizes.words]
+        return np.array([ids + [0] * (self._sizes.words - len(ids))], np.int64)
+
+
+def _sizes(bundle: Bundle) -> _Sizes:
+    options = bundle.manifest.renderer.options
+    missing = [name for name in _Sizes.__slots__ if not isinstance(options.get(name), int | float)]
+    if missing:
+        raise BundleError(f"{bundle.root}: [renderer.options] needs a number for {', '.join(missing)}")
+    numbers = {name: float(options[name]) for name in _Sizes.__slots__}
+    return _Sizes(
+        frames=int(numbers["frames"]), side=int(numbers["side"]), key_px=int(numbers["key_px"]),
+        words=int(numbers["words"]), flow_scale=numbers["flow_scale"], time_shift=numbers["time_shift"],
+    )  # fmt: skip
+
+
+def _session(bundle: Bundle, name: str, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(
+            str(bundle.path(name)), options, providers=["CPUExecutionProvider"]
+        )
+    except (RuntimeError, ValueError) as error:  # ONNX Runtime's errors are RuntimeErrors
+        raise BundleError(f"{bundle.path(name)}: ONNX Runtime cannot load it: {error}") from error
+
+
+def _enlarge(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _shrink(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), np.uint8)

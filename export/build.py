@@ -1,0 +1,222 @@
+"""`mirage export build`: trained networks become a bundle.
+
+    checkpoints + footage -> ONNX graphs, tokenizer, coding tables -> bundle.toml with every file's hash
+
+Everything is written beside the old bundle and takes its place only when it is complete.
+"""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from export.captioner_graphs import DECODER, ENCODER, export_captioner
+from export.data import footage
+from export.data.synthetic import draw_scene
+from export.graph import export_module
+from export.tables import text_tables, token_tables
+from export.train.appearance import COARSE_PLANES, FRAMES_PER_SECOND, Codec
+from export.train.captioner import captions
+from export.train.loop import load_average
+from models.tiny import appearance, captioner, renderer
+
+DEFAULT_PLANES = 8
+TABLE_FRAMES_PX = 224
+SCENE_CAPTIONS = 4000  # synthetic captions that the text tables see beside the written ones
+
+
+class BuildError(RuntimeError):
+    """The bundle cannot be built; the message says what is missing."""
+
+
+class TokenEncoder(nn.Module):
+    """The sender's half: a picture (1, 3, 128, 128) in 0..1 to tokens (1, 12, 8, 8) int32."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, image: Tensor) -> Tensor:
+        return appearance.to_tokens(self.encoder(image)).to(torch.int32)
+
+
+class ClampedDecoder(nn.Module):
+    """The receiver's half: a code (B, 12, 8, 8), 0 where a plane is absent, to a picture in 0..1."""
+
+    def __init__(self, decoder: nn.Module) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, code: Tensor) -> Tensor:
+        return self.decoder(code).clamp(0, 1)
+
+
+def build_tiny(bundle: Path, checkpoints: Path, folder: Path, note: Callable[[str], None]) -> None:
+    """Build the bundle from `captioner.pt`, `appearance.pt`, `renderer.pt` and `tokenizer.json`.
+
+    Raises BuildError, TrainingError or FootageError; the bundle that was there is then untouched.
+    """
+    tokenizer_file = checkpoints / "tokenizer.json"
+    if not tokenizer_file.exists():
+        raise BuildError(f"{tokenizer_file} does not exist: run `mirage export train captioner` first")
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=bundle.parent, prefix=".build-") as scratch:
+        made = Path(scratch)
+        note("captioner")
+        words = captioner.build_captioner(tokenizer.get_vocab_size())
+        load_average(checkpoints / "captioner.pt", words)
+        export_captioner(words, made / "sender")
+        (made / "tables").mkdir()
+        shutil.copyfile(tokenizer_file, made / "tables/tokenizer.json")
+        note("appearance")
+        codec = Codec()
+        load_average(checkpoints / "appearance.pt", codec)
+        codec.eval()
+        _export_appearance(codec, made)
+        note("renderer")
+        motion = renderer.FlowDenoiser(tokenizer.get_vocab_size())
+        load_average(checkpoints / "renderer.pt", motion)
+        _export_renderer(motion, made)
+        note("tables")
+        _write_tables(codec, folder, made)
+        _write_manifest(made, bundle.name)
+        _publish(made, bundle)
+
+
+def _export_appearance(codec: Codec, made: Path) -> None:
+    picture = torch.rand(1, 3, appearance.IMAGE_PX, appearance.IMAGE_PX)
+    export_module(
+        TokenEncoder(codec.encoder), {"image": picture}, ["tokens"], made / "sender/appearance_encoder.onnx"
+    )
+    code = torch.zeros(1, appearance.PLANES, appearance.GRID, appearance.GRID)
+    export_module(
+        ClampedDecoder(codec.decoder),
+        {"code": code},
+        ["image"],
+        made / "receiver/appearance_decoder.onnx",
+        dynamic_batch=True,
+    )
+
+
+def _export_renderer(motion: nn.Module, made: Path) -> None:
+    side = renderer.SIDE
+    inputs = {
+        "noisy": torch.randn(1, renderer.CHANNELS, side, side),
+        "time": torch.zeros(1),
+        "keys": torch.rand(1, 6, renderer.KEY_PX, renderer.KEY_PX),
+        "guide": torch.zeros(1, renderer.GUIDE, side, side),
+        "conditions": torch.zeros(1, renderer.CONDITIONS),
+        "words": torch.ones(1, renderer.WORDS, dtype=torch.int64),
+    }
+    export_module(motion, inputs, ["clean"], made / "receiver/flow_denoiser.onnx", dynamic_batch=True)
+
+
+def _write_tables(codec: Codec, folder: Path, made: Path) -> None:
+    from export.data.grids import photo_textures
+
+    textures = photo_textures(folder, 16)
+    random = np.random.default_rng(0)
+    spoken = [draw_scene(random, textures).caption() for _ in range(SCENE_CAPTIONS if textures else 0)]
+    _save_tables(made / "tables/text.npz", text_tables(captions(folder) + spoken))
+    tokens = encode_pictures(codec, folder)
+    _save_tables(made / "tables/tokens.npz", token_tables(tokens, appearance.LEVELS, COARSE_PLANES))
+
+
+def _save_tables(path: Path, tables: Mapping[str, NDArray[np.generic]]) -> None:
+    np.savez_compressed(path, allow_pickle=False, **tables)
+
+
+def encode_pictures(codec: Codec, folder: Path) -> NDArray[np.uint8]:
+    """Encode all training pictures and their mirror images, whole frames as on the device: (N, 12, 8, 8)."""
+    paths = [p for p in footage.photos(folder) if not footage.is_held_out(p)]
+    pictures = [footage.read_photo(path, TABLE_FRAMES_PX) for path in paths]
+    for path in footage.clips(folder):
+        if not footage.is_held_out(path):
+            pictures += [frame for _, frame in footage.read_frames(path, TABLE_FRAMES_PX, FRAMES_PER_SECOND)]
+    rows = []
+    for picture in track(pictures, "tokens of training pictures"):
+        for seen in (picture, picture[:, ::-1]):
+            with torch.inference_mode():
+                code = codec.encoder(torch.from_numpy(to_input(seen)))
+            rows.append(appearance.to_tokens(code)[0].to(torch.uint8).numpy())
+    if not rows:
+        raise footage.FootageError(f"{folder} holds no picture or clip to count tokens on")
+    return np.stack(rows)
+
+
+def to_input(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Squash RGB (H, W, 3) to the encoder's input (1, 3, 128, 128) in 0..1."""
+    import cv2
+
+    small = cv2.resize(picture, (appearance.IMAGE_PX, appearance.IMAGE_PX), interpolation=cv2.INTER_AREA)
+    return (small / np.float32(255)).transpose(2, 0, 1)[None].astype(np.float32)
+
+
+def _write_manifest(made: Path, name: str) -> None:
+    files = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
+    hashes = "\n".join(f'"{f}" = "{hashlib.sha256((made / f).read_bytes()).hexdigest()}"' for f in files)
+    layout = ", ".join(f'"{tile}"' for tile in captioner.LAYOUT)
+    (made / "bundle.toml").write_text(
+        f"""schema = 1
+name = "{name}"
+licence = "Apache-2.0"
+
+[captioner]
+encoder = "sender/{ENCODER}"
+decoder = "sender/{DECODER}"
+tokenizer = "tables/tokenizer.json"
+max_tokens = {captioner.MAX_TOKENS}
+start_token = {captioner.START}
+end_token = {captioner.END}
+tile_px = {captioner.TILE_PX}
+mean = {list(captioner.MEAN)}
+std = {list(captioner.DEVIATION)}
+layout = [{layout}]
+
+[appearance]
+encoder = "sender/appearance_encoder.onnx"
+tables = "tables/tokens.npz"
+input_px = {appearance.IMAGE_PX}
+grid = [{appearance.GRID}, {appearance.GRID}]
+levels = {appearance.LEVELS}
+planes = {appearance.PLANES}
+coarse_planes = {COARSE_PLANES}
+default_planes = {DEFAULT_PLANES}
+
+[text]
+tables = "tables/text.npz"
+
+[renderer]
+backend = "preview"
+decoder = "receiver/appearance_decoder.onnx"
+denoiser = "receiver/flow_denoiser.onnx"
+
+[renderer.options]
+frames = {renderer.FRAMES}
+side = {renderer.SIDE}
+key_px = {renderer.KEY_PX}
+flow_scale = {renderer.FLOW_SCALE}
+words = {renderer.WORDS}
+time_shift = {renderer.TIME_SHIFT}
+
+[files]
+{hashes}
+"""
+    )
+
+
+def _publish(made: Path, bundle: Path) -> None:
+    """Move the new files over the old ones, the manifest last: until then the old hashes do not match."""
+    files = sorted(path.relative_to(made) for path in made.rglob("*") if path.is_file())
+    for name in sorted(files, key=lambda f: f.name == "bundle.toml"):
+        (bundle / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).replace(bundle / name)
