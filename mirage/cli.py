@@ -114,7 +114,7 @@ def demo(
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Keep the page open at the end.")] = True,
 ) -> None:
     """Send a clip through edge agent, MQTT broker and cloud on this machine."""
-    from mirage import demo as command
+    from mirage.demo import run as command
 
     command.main(video, out, bundle, seconds, serve=serve)
 

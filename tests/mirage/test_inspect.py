@@ -47,7 +47,7 @@ def test_json_has_the_header_and_every_packet(recorded: Path, tables_bundle: Pat
 def test_the_table_names_captions_and_adds_up(recorded: Path, tables_bundle: Path) -> None:
     result = mirage("inspect", recorded, "--bundle", tables_bundle)
     assert result.returncode == 0, result.stderr
-    assert "framing" in result.stdout
+    assert "header" in result.stdout
     assert "(still)" in result.stdout
 
 

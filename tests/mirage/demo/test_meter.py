@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirage.mqtt_meter import ByteLedger, ConnectionMeter, Direction, Tally, Totals
+from mirage.demo.meter import ByteLedger, ConnectionMeter, Direction, Tally, Totals
 
 UP, DOWN = Direction.UP, Direction.DOWN
 TOPIC = b"mirage/v1/acme/site-a/cam-1/door/sem"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mirage.errors import DemoError, InputError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Child:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 from rich.table import Table
 
-from mirage.mqtt_meter import Direction, Totals
+from mirage.demo.meter import Direction, Totals
 
 _MEANING = {
     "sem": "packets of segments",

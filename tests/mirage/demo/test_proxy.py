@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mirage.broker import free_port
-from mirage.mqtt_meter import Direction, Tally
-from mirage.proxy import counting_proxy
+from mirage.demo.broker import free_port
+from mirage.demo.meter import Direction, Tally
+from mirage.demo.proxy import counting_proxy
 
 PUBACK = bytes.fromhex("40020001")
 PINGREQ = bytes.fromhex("c000")

@@ -8,7 +8,7 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
 
-from mirage.mqtt_meter import ByteLedger, ConnectionMeter, Direction, Totals
+from mirage.demo.meter import ByteLedger, ConnectionMeter, Direction, Totals
 
 _CHUNK = 65536
 

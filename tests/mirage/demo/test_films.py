@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cloud.render.mp4 import Mp4Writer
 from mirage.errors import OutputError
-from mirage.films import join_clips, side_by_side
+from mirage.demo.films import join_clips, side_by_side
 
 NTSC = Fraction(30000, 1001)
 
