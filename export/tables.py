@@ -1,21 +1,22 @@
 """Frequency tables for the caption and the token coder, from what they are to code."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.lexicon import lexicon
-from wire.ngram import EMIT_BITS, UNIT
-from wire.text import END, ESCAPE, FIRST_WORD, SPELLED, SPELLING_ORDER
+from export.ngrams import Counts, count_ngrams, ngram_tables
+from wire.ngram import CLASS_CONTEXT, EMIT_BITS, WORD_CONTEXT
+from wire.text import END, ESCAPE, FIRST_WORD, SPELLED, SPELLING_CONTEXT
 from wire.tokens import TOTAL, WEIGHT_BITS, outer_sums
 
 Array = NDArray[np.generic]
 
-Counts = dict[tuple[int, ...], Counter[int]]
+_UNSEEN = 2.0  # uses that each word gets before counting, so that the lexicon's words have a share
+_RARE = 2  # a word that the lexicon lacks and that is used no oftener stands for all unknown ones
 
-WORD_ORDER = 3
 _BINS = 24
 _SPREADS = 3
 _RIDGE = 50.0  # pulls weights to zero where data is thin
@@ -26,136 +27,63 @@ def text_tables(captions: Iterable[str]) -> dict[str, Array]:
     """Tables of `wire.text.TextModel` from training captions and the lexicon."""
     sentences = [caption.split() for caption in captions]
     uses = Counter(word for sentence in sentences for word in sentence)
-    LEX = lexicon()
-    classes = word_classes(sentences, LEX)
-    words = sorted(classes)
-    ids = {word: index + FIRST_WORD for index, word in enumerate(words)}
-    names = sorted(set(classes.values()))
-    class_of = [0, 1, *(names.index(classes[word]) + 2 for word in words)]
-    coded = [[ids[word] for word in sentence] for sentence in sentences]
-    rare = {ids[word] for word, count in uses.items() if count <= RARE and word not in LEX}
-    tables: dict[str, Array] = {
-        "words": np.frombuffer("\n".join(words).encode(), np.uint8),
-        "classes": np.array(class_of, np.uint8),
-        "emits": _emits(np.array(class_of), np.array([0, 0, *(uses[word] for word in words)])),
-    }
-    word_counts = _word_counts(coded, rare)
-    tables |= ngram_tables("word", word_counts, range(1, 3))
-    masked = [[ESCAPE if w in rare else w for w in sentence] for sentence in coded]
-    classed = [[class_of[w] for w in [*sentence, END]] for sentence in coded] + [
-        [class_of[w] for w in [*sentence, END]] for sentence in masked
-    ]
-    tables |= ngram_tables("class", _grams(classed, [END], 4), range(4))
+    known = lexicon()
+    by_word = word_classes(sentences, known)
+    words, names = sorted(by_word), sorted(set(by_word.values()))
+    numbers = {name: number for number, name in enumerate(names, FIRST_WORD)}
+    classes = np.array([ESCAPE, END, *(numbers[by_word[word]] for word in words)])
+    ids = {word: symbol for symbol, word in enumerate(words, FIRST_WORD)}
+    rare = {ids[word] for word, count in uses.items() if count <= _RARE and word not in known}
+    coded = [[*(ids[word] for word in sentence), END] for sentence in sentences]
+    masked = [[ESCAPE if word in rare else word for word in sentence] for sentence in coded]
+    classed = [classes[sentence].tolist() for sentence in coded + masked]
     spelled = [[*word.encode(), SPELLED] for word in words]
-    tables |= ngram_tables("spelling", _grams(spelled, [SPELLED], SPELLING_ORDER), range(SPELLING_ORDER))
-    return tables
-
-
-def _emits(classes: NDArray[np.int64], uses: NDArray[np.int64]) -> NDArray[np.uint32]:
-    alpha = ALPHA
-    weight = uses + alpha
-    totals = np.bincount(classes, weight)
-    return np.maximum(weight / totals[classes] * (1 << EMIT_BITS), 1).astype(np.uint32)
-
-
-ALPHA = 0.1
-RARE = 1
+    return {
+        "words": np.frombuffer("\n".join(words).encode(), np.uint8),
+        "classes": classes.astype(np.uint8),
+        "emits": _emits(classes, np.array([0, 0, *(uses[word] for word in words)])),
+        **ngram_tables("class", count_ngrams(classed, END, CLASS_CONTEXT)),
+        **ngram_tables("word", _word_counts(coded, masked), first=1),
+        **ngram_tables("spelling", count_ngrams(spelled, SPELLED, SPELLING_CONTEXT)),
+    }
 
 
 def word_classes(sentences: list[list[str]], known: dict[str, str]) -> dict[str, str]:
-    """Give every word a class: the lexicon's, else the one whose neighbours are most like the word's."""
+    """Give every word a class: the known one, else the one whose neighbours are most like the word's."""
     names = ["", *sorted(set(known.values()))]
-    number = {name: index for index, name in enumerate(names)}
+    numbers = {name: number for number, name in enumerate(names)}
     pairs = np.ones((len(names), len(names)))
-    around: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    places: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for sentence in sentences:
-        numbers = [0, *(number.get(known.get(word, ""), 0) for word in sentence), 0]
-        np.add.at(pairs, (numbers[:-1], numbers[1:]), 1)
+        row = [0, *(numbers[known.get(word, "")] for word in sentence), 0]
+        np.add.at(pairs, (row[:-1], row[1:]), 1)
         for at, word in enumerate(sentence):
             if word not in known:
-                around[word].append((numbers[at], numbers[at + 2]))
+                places[word].append((row[at], row[at + 2]))
     before = np.log(pairs / pairs.sum(axis=0))
     after = np.log(pairs / pairs.sum(axis=1, keepdims=True))
     found = dict(known)
-    for word, places in around.items():
-        score = sum((before[left] + after[:, right] for left, right in places), np.zeros(len(names)))
+    for word, neighbours in places.items():
+        score = sum((before[left] + after[:, right] for left, right in neighbours), np.zeros(len(names)))
         found[word] = names[int(score[1:].argmax()) + 1]
     return found
 
 
-def _word_counts(sentences: list[list[int]], rare: set[int]) -> list[Counts]:
-    """Count n-grams; words seen once also count as unknown ones, which is how unknown ones behave."""
-    counts = _grams([[*sentence, END] for sentence in sentences], [END], WORD_ORDER)
-    masked = [[ESCAPE if word in rare else word for word in sentence] for sentence in sentences]
-    unknown = _grams([[*sentence, END] for sentence in masked], [END], WORD_ORDER)
-    for known, more in zip(counts, unknown, strict=True):
+def _emits(classes: NDArray[np.int64], uses: NDArray[np.int64]) -> NDArray[np.uint32]:
+    weight = uses + _UNSEEN
+    share = weight / np.bincount(classes, weight)[classes]
+    return np.maximum(share * (1 << EMIT_BITS), 1).astype(np.uint32)
+
+
+def _word_counts(coded: list[list[int]], masked: list[list[int]]) -> list[Counts]:
+    """Count n-grams of words; those with an escape are of sentences where rare words are masked."""
+    counts = count_ngrams(coded, END, WORD_CONTEXT)
+    for known, more in zip(counts, count_ngrams(masked, END, WORD_CONTEXT), strict=True):
         for context, followers in more.items():
             for symbol, count in followers.items():
                 if symbol == ESCAPE or ESCAPE in context:
-                    known.setdefault(context, Counter())[symbol] += count
+                    known[context][symbol] += count
     return counts
-
-
-def _grams(sequences: Iterable[Sequence[int]], start: Sequence[int], order: int) -> list[Counts]:
-    """Count what follows each context of 0 to order - 1 symbols; `start` stands before each sequence."""
-    counts: list[Counts] = [defaultdict(Counter) for _ in range(order)]
-    for sequence in sequences:
-        padded = [*start, *sequence]
-        for at in range(len(start), len(padded)):
-            for length in range(min(order, at + 1)):
-                counts[length][tuple(padded[at - length : at])][padded[at]] += 1
-    return counts
-
-
-def ngram_tables(prefix: str, counts: list[Counts], lengths: range) -> dict[str, Array]:
-    """Estimate by interpolated Kneser-Ney with three discounts (Chen and Goodman 1999)."""
-    tables: dict[str, Array] = {}
-    for length in lengths:
-        raw = counts[length]
-        level = _continuations(raw, counts[length + 1]) if length + 1 < len(counts) else raw
-        discounts = _discounts(level)
-        keeps, offsets, symbols, adds = list[int](), [0], list[int](), list[int]()
-        contexts = sorted(level)
-        for context in contexts:
-            followers = sorted(level[context].items())
-            total = sum(count for _, count in followers)
-            bonus = [int(UNIT * (count - discounts[min(count, 3)]) / total) for _, count in followers]
-            keeps.append(min(UNIT - sum(bonus), UNIT - 1))
-            symbols += [symbol for symbol, _ in followers]
-            adds += bonus
-            offsets.append(len(symbols))
-        tables[f"{prefix}{length}_contexts"] = np.array(contexts, np.uint16).reshape(len(contexts), length)
-        tables[f"{prefix}{length}_keeps"] = np.array(keeps, np.uint16)
-        tables[f"{prefix}{length}_offsets"] = np.array(offsets, np.uint32)
-        tables[f"{prefix}{length}_symbols"] = np.array(symbols, np.uint16)
-        tables[f"{prefix}{length}_adds"] = np.array(adds, np.uint16)
-    return tables
-
-
-def _continuations(raw: Counts, longer: Counts) -> Counts:
-    """Count in how many longer contexts a symbol follows; raw counts where there is no longer one."""
-    level: Counts = defaultdict(Counter)
-    for context, followers in longer.items():
-        for symbol in followers:
-            level[context[1:]][symbol] += 1
-    for context, followers in raw.items():
-        for symbol, count in followers.items():
-            if symbol not in level[context]:
-                level[context][symbol] = count
-    return level
-
-
-def _discounts(level: Counts) -> tuple[float, float, float, float]:
-    """Give what to take from counts of 0, 1, 2, and 3 or more."""
-    tally = Counter(min(count, 4) for followers in level.values() for count in followers.values())
-    n1, n2, n3, n4 = (tally[count] + 1 for count in (1, 2, 3, 4))
-    y = n1 / (n1 + 2 * n2)
-    return (
-        0.0,
-        max(1 - 2 * y * n2 / n1, 0.1),
-        min(max(2 - 3 * y * n3 / n2, 0.1), 1.9) if n2 else 1.0,
-        min(max(3 - 4 * y * n4 / n3, 0.1), 2.9) if n3 else 1.5,
-    )
 
 
 def token_tables(tokens: NDArray[np.uint8], levels: int, coarse_planes: int) -> dict[str, Array]:

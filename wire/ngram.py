@@ -13,21 +13,23 @@ from numpy.typing import NDArray
 
 UNIT = 65536  # of keep and adds
 MASS = 1 << 22  # what a distribution sums up to, about
+EMIT_BITS = 20  # of a word's share in its class
+CLASS_CONTEXT = 3  # classes that a word's class depends on
+WORD_CONTEXT = 2
 
 
 class NgramModel:
-    """Distributions over `size` symbols after at most `order` - 1 others.
+    """Refines a distribution over symbols by contexts of `first` to `last` symbols.
 
-    `tables` maps names that begin with `prefix` to arrays; for each context length n:
-    `{n}_contexts` (C, n), `{n}_keeps` (C,), `{n}_offsets` (C + 1,), `{n}_symbols` and `{n}_adds` (S,).
-    Raises KeyError for a missing array.
+    `tables` holds arrays for each context length n, named `{prefix}{n}_contexts` (C, n), `_keeps` (C,),
+    `_offsets` (C + 1,), `_symbols` and `_adds` (S,). Raises KeyError for a missing one, ValueError for
+    lengths that do not fit.
     """
 
-    def __init__(self, tables: Mapping[str, NDArray[np.generic]], prefix: str, size: int, order: int) -> None:
-        self.size = size
-        self._order = order
+    def __init__(self, tables: Mapping[str, NDArray[np.generic]], prefix: str, first: int, last: int) -> None:
+        self._lengths = range(first, last + 1)
         self._contexts: dict[tuple[int, ...], tuple[int, NDArray[np.int64], NDArray[np.int64]]] = {}
-        for length in range(order):
+        for length in self._lengths:
             keys = tables[f"{prefix}{length}_contexts"].tolist()
             keeps = tables[f"{prefix}{length}_keeps"].tolist()
             offsets = tables[f"{prefix}{length}_offsets"].tolist()
@@ -37,14 +39,55 @@ class NgramModel:
                 part = slice(offsets[index], offsets[index + 1])
                 self._contexts[tuple(key)] = (keep, symbols[part], adds[part])
 
-    def frequencies(self, history: Sequence[int]) -> NDArray[np.int64]:
-        """Give frequencies (size,), each at least 1, of what follows `history` (oldest first)."""
-        mass = np.full(self.size, MASS // self.size, np.int64)
-        for length in range(min(self._order, len(history) + 1)):
+    def refine(self, mass: NDArray[np.int64], history: Sequence[int]) -> NDArray[np.int64]:
+        """Turn a context-free distribution into that of what follows `history` (oldest first)."""
+        for length in self._lengths:
+            if length > len(history):
+                break
             found = self._contexts.get(tuple(history[len(history) - length :]))
             if found is None:
                 break  # a longer context cannot be known if a shorter one is not
             keep, symbols, adds = found
             mass = mass * keep >> 16
             mass[symbols] += adds
-        return mass + 1
+        return mass
+
+
+class SymbolModel:
+    """Distributions over `size` symbols after at most `longest` others; none is impossible."""
+
+    def __init__(
+        self, tables: Mapping[str, NDArray[np.generic]], prefix: str, size: int, longest: int
+    ) -> None:
+        self._uniform = np.full(size, MASS // size, np.int64)
+        self._model = NgramModel(tables, prefix, 0, longest)
+
+    def frequencies(self, history: Sequence[int]) -> NDArray[np.int64]:
+        """Give frequencies (size,), each at least 1, of what follows `history` (oldest first)."""
+        return self._model.refine(self._uniform, history) + 1
+
+
+class WordModel:
+    """Distributions over words: by the classes of the last words, then by the words themselves.
+
+    `classes` (W,) tells each word's class, `emits` (W,) its share within the class in 1/2**20.
+    """
+
+    def __init__(self, tables: Mapping[str, NDArray[np.generic]]) -> None:
+        self._classes = tables["classes"].astype(np.int64)
+        self._emits = tables["emits"].astype(np.int64)
+        if self._classes.shape != self._emits.shape or self._emits.max() > 1 << EMIT_BITS:
+            raise ValueError("classes and emits do not fit together")
+        self._class_of: list[int] = self._classes.tolist()
+        self._class_model = SymbolModel(tables, "class", max(self._class_of) + 1, CLASS_CONTEXT)
+        self._word_model = NgramModel(tables, "word", 1, WORD_CONTEXT)
+
+    @property
+    def size(self) -> int:
+        return len(self._class_of)
+
+    def frequencies(self, history: Sequence[int]) -> NDArray[np.int64]:
+        """Give frequencies (W,), each at least 1, of what follows the words `history` (oldest first)."""
+        by_class = self._class_model.frequencies([self._class_of[word] for word in history[-CLASS_CONTEXT:]])
+        by_word = by_class[self._classes] * self._emits >> EMIT_BITS
+        return self._word_model.refine(by_word, history) + 1

@@ -13,13 +13,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from wire.ngram import MASS, NgramModel
+from wire.ngram import CLASS_CONTEXT, MASS, SymbolModel, WordModel
 from wire.packet import PacketError
 from wire.rangecoder import MAX_TOTAL, Decoder, Encoder, RangeCoderError
 
 MAX_CHARACTERS = 1024
-WORD_ORDER = 3
-SPELLING_ORDER = 6
+SPELLING_CONTEXT = 5  # bytes
 ESCAPE, END = 0, 1  # word symbols; words follow from FIRST_WORD on
 FIRST_WORD = 2
 SPELLED = 256  # spelling symbol: the word ends here
@@ -36,7 +35,7 @@ class TextError(PacketError):
 class TextModel:
     """Static tables of both models; coding is integer arithmetic only."""
 
-    def __init__(self, words: list[str], word_model: NgramModel, spelling_model: NgramModel) -> None:
+    def __init__(self, words: list[str], word_model: WordModel, spelling_model: SymbolModel) -> None:
         self.words = words
         self._ids = {word: index + FIRST_WORD for index, word in enumerate(words)}
         self._word_model = word_model
@@ -47,12 +46,12 @@ class TextModel:
         """Read tables as the builder wrote them, or raise TextError."""
         try:
             words = tables["words"].tobytes().decode().split("\n")
-            word_model = NgramModel(tables, "word", len(words) + FIRST_WORD, WORD_ORDER)
-            spelling_model = NgramModel(tables, "spelling", SPELLED + 1, SPELLING_ORDER)
+            word_model = WordModel(tables)
+            spelling_model = SymbolModel(tables, "spelling", SPELLED + 1, SPELLING_CONTEXT)
         except (KeyError, ValueError, IndexError) as error:
             raise TextError(f"text tables are incomplete: {error}") from error
-        if max(word_model.size, spelling_model.size) * 2 > MAX_TOTAL - MASS:
-            raise TextError(f"text tables have {len(words)} words, which is too many")
+        if word_model.size != len(words) + FIRST_WORD or word_model.size * 2 > MAX_TOTAL - MASS:
+            raise TextError(f"text tables have {len(words)} words, but {word_model.size} classes of words")
         return cls(words, word_model, spelling_model)
 
     def encode(self, text: str) -> bytes:
@@ -62,13 +61,13 @@ class TextModel:
         encoder = Encoder()
         form, bare = _undress(text)
         _put(encoder, _FORMS, form)
-        history = [END, END]
+        history = [END]
         for word in bare.split(" ") if bare else ():
             symbol = self._ids.get(word, ESCAPE)
             _put(encoder, self._word_model.frequencies(history), symbol)
             if symbol == ESCAPE:
                 self._spell(encoder, word)
-            history = [history[1], symbol]
+            history = [*history, symbol][-CLASS_CONTEXT:]
         _put(encoder, self._word_model.frequencies(history), END)
         return encoder.finish() or b"\0"  # an empty payload means "as before"
 
@@ -94,10 +93,10 @@ class TextModel:
         history = [SPELLED]
         for symbol in symbols:
             _put(encoder, self._spelling_model.frequencies(history), symbol)
-            history = [*history, symbol][1 - SPELLING_ORDER :]
+            history = [*history, symbol][-SPELLING_CONTEXT:]
 
     def _read_words(self, decoder: Decoder) -> list[str]:
-        words, history, left = list[str](), [END, END], _MAX_BYTES
+        words, history, left = list[str](), [END], _MAX_BYTES
         while True:
             symbol = _take(decoder, self._word_model.frequencies(history))
             if symbol == END:
@@ -107,7 +106,7 @@ class TextModel:
             left -= len(word) + 1
             if left < 0:
                 raise TextError(f"caption is longer than {MAX_CHARACTERS} characters")
-            history = [history[1], symbol]
+            history = [*history, symbol][-CLASS_CONTEXT:]
 
     def _read_spelled(self, decoder: Decoder, limit: int) -> str:
         spelled, history = bytearray(), [SPELLED]
@@ -118,7 +117,7 @@ class TextModel:
             spelled.append(symbol)
             if len(spelled) > limit:
                 raise TextError(f"caption is longer than {MAX_CHARACTERS} characters")
-            history = [*history, symbol][1 - SPELLING_ORDER :]
+            history = [*history, symbol][-SPELLING_CONTEXT:]
 
 
 def _put(encoder: Encoder, frequencies: NDArray[np.int64], symbol: int) -> None:
