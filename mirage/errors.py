@@ -20,6 +20,9 @@ _MISTAKES = (
     ("edge.camera", "CameraError"),
     ("edge.config", "ConfigError"),
     ("cloud.config", "ConfigError"),
+    ("export.build", "BuildError"),
+    ("export.data.footage", "FootageError"),
+    ("export.train.loop", "TrainingError"),
 )
 _TROUBLES = (
     ("builtins", "ModuleNotFoundError"),

@@ -45,7 +45,8 @@ def guide(
 ) -> Float:
     """Flow (frames, 4, side, side) from evenly spread frames to keyframes A and B, times `scale`.
 
-    Two channels each, x and y. `keys` are the times of both keyframes; without B its channels are 0. Clipped at LIMIT.
+    Two channels each, x and y. `keys` are the times of both keyframes; without B its channels are 0.
+    Clipped at LIMIT.
     """
     fields = np.zeros((frames, 4, side, side), np.float32)
     for number, time in enumerate(np.linspace(0, 1, frames).tolist()):

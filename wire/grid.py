@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -56,7 +57,7 @@ def flow_tile(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     size = np.zeros((FLOW_PX, FLOW_PX), np.float32)
     if count > 1:
         method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        for before, after in zip(grays, grays[1:], strict=False):
+        for before, after in pairwise(grays):
             flow = method.calc(before, after, np.empty((*before.shape, 2), np.float32))
             total += flow
             size += np.hypot(flow[..., 0], flow[..., 1])

@@ -23,7 +23,7 @@ from wire.motion import CameraMotion, Motion, ObjectMotion, quantise
 Float = NDArray[np.float32]
 MEASURE_PX = 128
 TIMES = np.linspace(0, 1, FRAMES)
-Estimate = Callable[[NDArray[np.uint8], Sequence[float]], Motion]
+Estimate = Callable[[NDArray[np.uint8], NDArray[np.int64]], Motion]  # frames, times_ms; as the device does it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _real_sample(
             flow_b, seen_b = measure_flow(segment[number], key_b)
             target[number, 2:4] = flow_b * FLOW_SCALE
             target[number, 4] = _blend(seen_a, seen_b, time, first, second)
-    motion = quantise(estimate(segment, [start + t * length for t in TIMES]))
+    motion = quantise(estimate(segment, ((start + TIMES * length) * 1000).astype(np.int64)))
     guide = guide_of(motion, first, second, has_next=has_next)
     small = np.stack([_squash(frame, KEY_PX) for frame in picked])
     return Sample(small[:FRAMES], small[FRAMES:], target, guide, (first, second), has_next, caption)

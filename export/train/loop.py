@@ -25,9 +25,11 @@ class TrainingError(RuntimeError):
 
 
 class Task(Protocol):
-    """What to train: `network` holds every parameter, `loss` draws its own batch."""
+    """What to train; `loss` draws its own batch."""
 
-    network: nn.Module
+    @property
+    def network(self) -> nn.Module:
+        """The parameters being trained."""
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, Mapping[str, float]]:
         """Return the loss and figures worth showing."""

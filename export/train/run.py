@@ -1,0 +1,70 @@
+"""One training run by name: which task, which data, where the checkpoint lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import torch
+from tokenizers import Tokenizer
+
+from export.data.motion import Estimate
+from export.train.loop import Plan, Run, Task, TrainingError
+
+NETWORKS = ("captioner", "appearance", "renderer")
+TOKENIZER = "tokenizer.json"
+LEARNING_RATES = {"captioner": 1e-3, "appearance": 1e-3, "renderer": 6e-4}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run reads and writes: a footage folder, and a folder for checkpoints and caches."""
+
+    footage: Path
+    work: Path
+
+
+def pick_device(name: str) -> torch.device:
+    """Read `auto`, `cpu` or `cuda`; auto takes a GPU where there is one. Raises TrainingError."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise TrainingError(f"device {name!r} is not one of auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("device cuda was asked for, but torch sees no GPU")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def train(
+    network: str, place: Place, plan: Plan, estimate: Estimate, *, device: str, threads: int, resume: bool
+) -> Run:
+    """Train one network to the end of its plan, and leave a checkpoint in `place.work`.
+
+    Raises TrainingError, or FootageError for a folder without anything to train on.
+    """
+    if network not in NETWORKS:
+        raise TrainingError(f"there is no network {network!r}, known are {', '.join(NETWORKS)}")
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    torch.manual_seed(plan.seed)
+    place.work.mkdir(parents=True, exist_ok=True)
+    task = _task(network, place, pick_device(device), estimate, plan.seed)
+    run = Run(task, plan, place.work / f"{network}.pt", resume=resume)
+    run.train()
+    return run
+
+
+def _task(network: str, place: Place, device: torch.device, estimate: Estimate, seed: int) -> Task:
+    if network == "captioner":
+        from export.train.captioner import CaptionerTask
+
+        captioner = CaptionerTask(place.footage, place.work, device)
+        captioner.tokenizer.save(str(place.work / TOKENIZER))
+        return captioner
+    if network == "appearance":
+        from export.train.appearance import AppearanceTask
+
+        return AppearanceTask(place.footage, device)
+    from export.train.renderer import RendererTask
+
+    tokenizer = place.work / TOKENIZER
+    if not tokenizer.exists():
+        raise TrainingError(f"{tokenizer} does not exist: run `mirage export train captioner` first")
+    return RendererTask(place.footage, Tokenizer.from_file(str(tokenizer)), estimate, device, seed=seed)
