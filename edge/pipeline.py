@@ -45,7 +45,16 @@ class Timings:
 
     @property
     def total_ms(self) -> float:
-        return self.motion_ms + self.caption_ms + self.appearance_ms + self.compose_ms
+        return sum(self.by_stage().values())
+
+    def by_stage(self) -> dict[str, float]:
+        """Name the stages as users see them."""
+        return {
+            "motion": self.motion_ms,
+            "caption": self.caption_ms,
+            "appearance": self.appearance_ms,
+            "compose": self.compose_ms,
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ id of its own; what an earlier boot left is kept and sent with that boot's id an
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS packets (
     sequence INTEGER NOT NULL,
     camera TEXT NOT NULL,
     body BLOB NOT NULL,
+    appended_s REAL NOT NULL,
     UNIQUE (boot, sequence)
 );
 """
@@ -51,6 +53,7 @@ class Spooled:
     sequence: int
     camera: str
     body: bytes
+    waited_s: float  # since it was appended; meaningless for an earlier boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,8 @@ class Spool:
         """Put a packet of this boot on disk, or raise SpoolError."""
         with self._transaction():
             self._database.execute(
-                "INSERT INTO packets (boot, sequence, camera, body) VALUES (?, ?, ?, ?)",
-                (self.boot_id, sequence, camera, body),
+                "INSERT INTO packets (boot, sequence, camera, body, appended_s) VALUES (?, ?, ?, ?, ?)",
+                (self.boot_id, sequence, camera, body, time.monotonic()),
             )
             self._packets += 1
             self._body_bytes += len(body)
@@ -101,9 +104,9 @@ class Spool:
         """Up to `limit` packets beyond position `after`, oldest first."""
         with self._transaction():
             rows = self._database.execute(
-                "SELECT position, boot, sequence, camera, body FROM packets"
+                "SELECT position, boot, sequence, camera, body, ? - appended_s FROM packets"
                 " WHERE position > ? ORDER BY position LIMIT ?",
-                (after, limit),
+                (time.monotonic(), after, limit),
             ).fetchall()
         return [Spooled(*row) for row in rows]
 

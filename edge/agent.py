@@ -1,0 +1,162 @@
+"""The edge agent: cameras in, packets out.
+
+    capture-NAME --.
+    capture-NAME --+--> Inbox --> describe --> Spool --> uplink --> broker
+    capture-NAME --'    bounded               on disk    ^--- ack --'
+
+The halves share only the spool, so a slow network never stalls a camera, and a stalled camera never
+holds the connection. Every part is a named thread; the first that fails stops the process.
+"""
+
+from functools import partial
+from itertools import count
+from pathlib import Path
+from threading import Event
+
+import structlog
+
+from edge.backoff import Backoff
+from edge.camera import Camera, CameraError, is_live, open_camera
+from edge.clock import BootClock
+from edge.composer import Composer
+from edge.config import CameraSource, Config, topics_of
+from edge.crew import Crew
+from edge.identity import Identity
+from edge.inbox import Captured, Inbox
+from edge.link import Address
+from edge.pipeline import Pipeline, raw_segments, short_side_px
+from edge.spool import Spool
+from edge.summary import RunSummary, Tally
+from edge.uplink import Uplink, UplinkError
+from wire.bundle import Bundle
+
+DRAIN_TIMEOUT_S = 30.0
+_INBOX = 4  # segments
+_FIRST_LOOK_S = 6.0  # the first birth waits so long for live cameras, to name them all
+_POLL_S = 0.1
+
+log = structlog.get_logger()
+
+
+def run(config: Config, stop: Event, drain_timeout_s: float = DRAIN_TIMEOUT_S) -> RunSummary:
+    """Run until `stop` is set, or until every file has ended and is acknowledged.
+
+    Raises CameraError, BundleError and SpoolError for what cannot work, and UplinkError where files
+    have ended but the cloud did not acknowledge them in `drain_timeout_s`.
+    """
+    spool = Spool(Path(config.spool.path), config.spool.max_bytes)
+    try:
+        agent = _Agent(config, spool, stop, drain_timeout_s)
+        agent.work()
+        return agent.summary()
+    finally:
+        spool.close()
+
+
+class _Agent:
+    """The parts of one run, and the threads that join them."""
+
+    def __init__(self, config: Config, spool: Spool, stop: Event, drain_timeout_s: float) -> None:
+        self._config = config
+        self._spool = spool
+        self._stop = stop
+        self._drain_timeout_s = drain_timeout_s
+        self._clock = BootClock.start()
+        self._halt = Event()  # cameras end
+        self._finish = Event()  # nothing more comes: the uplink ends when it has delivered
+        self._bundle = Bundle.load(Path(config.bundle.path), "edge")
+        self._identity = Identity(config.device.id, spool.boot_id, self._clock, self._bundle)
+        # Files are opened here: a broken one is the user's mistake and ends the run at once.
+        self._files = {
+            camera.name: self._open(camera) for camera in config.camera if not is_live(camera.source)
+        }
+        for name, camera in self._files.items():
+            self._identity.introduce(name, camera.info)
+        self._pipeline = Pipeline(self._bundle, config.settings())
+        self._inbox = Inbox(_INBOX)
+        self._tally = Tally()
+        self._crew = Crew()
+        address = Address(config.broker.host, config.broker.port)
+        self._uplink = Uplink(address, topics_of(config.device), spool, self._identity.birth())
+
+    def work(self) -> None:
+        """Run all threads to their end."""
+        captures = [f"capture-{camera.name}" for camera in self._config.camera]
+        try:
+            for name, camera in zip(captures, self._config.camera, strict=True):
+                self._crew.start(name, partial(self._capture, camera))
+            self._crew.start("describe", self._describe)
+            self._wait_for_first_look()
+            self._crew.start("uplink", partial(self._uplink.run, self._finish, self._drain_timeout_s))
+            while self._crew.is_working(*captures) and not self._is_ending():
+                self._stop.wait(_POLL_S)
+        finally:
+            self._wind_down(captures)
+
+    def summary(self) -> RunSummary:
+        """Say what was done, or raise UplinkError where files could not be delivered."""
+        backlog = self._spool.backlog()
+        if backlog.packets and not self._stop.is_set():
+            raise UplinkError(
+                f"{self._config.broker.host}:{self._config.broker.port}: {backlog.packets} packets were not "
+                f"acknowledged within {self._drain_timeout_s:g} s; they stay in {self._config.spool.path}"
+            )
+        return self._tally.summary(self._inbox.dropped, backlog.dropped, backlog.packets)
+
+    def _wind_down(self, captures: list[str]) -> None:
+        """End the threads in the order in which packets pass them, so that none is left behind."""
+        self._halt.set()
+        if self._crew.failed.is_set():
+            self._inbox.close()  # nobody may be left to take what a file still waits to put in
+        self._crew.wait(*captures)
+        self._inbox.close()
+        self._crew.wait("describe")
+        self._finish.set()
+        self._crew.join()
+
+    def _is_ending(self) -> bool:
+        return self._stop.is_set() or self._crew.failed.is_set()
+
+    def _wait_for_first_look(self) -> None:
+        waited_s = 0.0
+        while len(self._identity.birth().cameras) < len(self._config.camera):
+            if waited_s >= _FIRST_LOOK_S or self._is_ending():
+                return
+            self._stop.wait(_POLL_S)
+            waited_s += _POLL_S
+
+    def _capture(self, source: CameraSource) -> None:
+        live = is_live(source.source)
+        camera = self._files.get(source.name) or self._open_when_there(source)
+        if camera is None:
+            return
+        if live:
+            self._uplink.announce(self._identity.introduce(source.name, camera.info))
+        for raw in raw_segments(camera, self._config.encode.segment_ms):
+            self._inbox.put(Captured(source.name, raw), live=live)
+
+    def _open_when_there(self, source: CameraSource) -> Camera | None:
+        backoff = Backoff(limit_s=15.0)
+        while not self._halt.is_set():
+            try:
+                return self._open(source)
+            except CameraError as error:
+                delay_s = backoff.next_delay_s()
+                log.warning("no camera", reason=str(error), retry_s=round(delay_s, 1))
+            self._halt.wait(delay_s)
+        return None
+
+    def _open(self, source: CameraSource) -> Camera:
+        side_px = short_side_px(self._bundle)
+        return open_camera(source.source, short_side_px=side_px, stop=self._halt, now_us=self._clock.now_us)
+
+    def _describe(self) -> None:
+        sequences = count()
+        composers: dict[str, Composer] = {}
+        while (item := self._inbox.take()) is not None:
+            composer = composers.setdefault(item.camera, self._pipeline.composer(sequences))
+            described = self._pipeline.describe(item.raw, composer)
+            body = bytes(described.packet)
+            self._spool.append(described.packet.sequence, item.camera, body)
+            report = self._tally.add(item.camera, described, body)
+            log.info("segment", camera=item.camera, caption=report.caption, bytes=report.packet_bytes)

@@ -1,0 +1,60 @@
+"""Segments on their way from the cameras to the encoders."""
+
+from collections import deque
+from dataclasses import dataclass
+from threading import Condition
+
+from edge.segmenter import RawSegment
+
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Captured:
+    """A segment and the camera it is of."""
+
+    camera: str
+    raw: RawSegment
+
+
+class Inbox:
+    """Holds at most `capacity` segments of about 2 MB.
+
+    When it is full, a file waits, and a live camera's new segment takes the place of the oldest one:
+    the encoders are too slow then, and what is newest is worth most. Dropped segments are counted.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._waiting: deque[Captured] = deque()
+        self._changed = Condition()
+        self._closed = False
+        self.dropped = 0
+
+    def put(self, item: Captured, *, live: bool) -> None:
+        """Hand a segment over; after `close` it is thrown away."""
+        with self._changed:
+            while not live and len(self._waiting) >= self._capacity and not self._closed:
+                self._changed.wait(_POLL_S)
+            if self._closed:
+                return
+            if len(self._waiting) >= self._capacity:
+                self._waiting.popleft()
+                self.dropped += 1
+            self._waiting.append(item)
+            self._changed.notify_all()
+
+    def take(self) -> Captured | None:
+        """Wait for the oldest segment; None once the inbox is closed and empty."""
+        with self._changed:
+            while not self._waiting and not self._closed:
+                self._changed.wait(_POLL_S)
+            item = self._waiting.popleft() if self._waiting else None
+            self._changed.notify_all()
+            return item
+
+    def close(self) -> None:
+        """Let nothing more in."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
