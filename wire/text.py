@@ -74,10 +74,18 @@ class TextModel:
     def decode(self, data: bytes) -> str:
         """Read a text back, or raise TextError."""
         decoder = Decoder(data)
+        text = self.read(decoder)
+        try:
+            decoder.finish()
+        except RangeCoderError as error:
+            raise TextError(f"caption: {error}") from error
+        return text
+
+    def read(self, decoder: Decoder) -> str:
+        """Read a text from where `decoder` stands, or raise TextError; random bytes give a random one."""
         try:
             form = _take(decoder, _FORMS)
             words = self._read_words(decoder)
-            decoder.finish()
         except (RangeCoderError, UnicodeDecodeError) as error:
             raise TextError(f"caption: {error}") from error
         text = _dress(form, " ".join(words))

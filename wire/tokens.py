@@ -91,17 +91,39 @@ class TokenModel:
 
     def decode(self, coarse: bytes, detail: bytes | None) -> Tokens:
         """Give tokens (D', h, w) with as many planes as were sent, or raise TokenError."""
-        tokens = np.zeros((0, self.height, self.width), np.uint8)
         try:
-            tokens = self._decode(coarse, tokens, self.coarse_planes)
+            decoder = Decoder(coarse)
+            tokens = self.read(decoder, self.coarse_planes)
+            decoder.finish()
             if detail is None:
                 return tokens
             planes = detail[0] if detail else 0
             if not self.coarse_planes <= planes <= self.planes:
                 raise TokenError(f"detail says {planes} planes, tables have {self.planes}")
-            return self._decode(detail[1:], tokens, planes)
+            decoder = Decoder(detail[1:])
+            tokens = self.read(decoder, planes, tokens)
+            decoder.finish()
         except RangeCoderError as error:
             raise TokenError(f"tokens: {error}") from error
+        return tokens
+
+    def read(self, decoder: Decoder, planes: int, tokens: Tokens | None = None) -> Tokens:
+        """Read planes from where `decoder` stands until there are `planes`, in front of them `tokens`.
+
+        Random bytes give random tokens, as the tables expect them. Raises RangeCoderError.
+        """
+        if tokens is None:
+            tokens = np.zeros((0, self.height, self.width), np.uint8)
+        for plane in range(len(tokens), planes):
+            known: list[int] = []
+            for ends in self._contexts(tokens, plane, known):
+                symbol = bisect_right(ends, decoder.decode_target(TOTAL))
+                start = ends[symbol - 1] if symbol else 0
+                decoder.advance(start, ends[symbol] - start, TOTAL)
+                known.append(symbol)
+            grid = np.array(known, np.uint8).reshape(1, self.height, self.width)
+            tokens = np.concatenate([tokens, grid])
+        return tokens
 
     def ideal_bits(self, tokens: Tokens, planes: int) -> float:
         """Give the cross-entropy of the first `planes` planes under the tables."""
@@ -121,20 +143,6 @@ class TokenModel:
                 start = ends[symbol - 1] if symbol else 0
                 encoder.encode(start, ends[symbol] - start, TOTAL)
         return encoder.finish()
-
-    def _decode(self, data: bytes, tokens: Tokens, last: int) -> Tokens:
-        decoder = Decoder(data)
-        for plane in range(len(tokens), last):
-            known: list[int] = []
-            for ends in self._contexts(tokens, plane, known):
-                symbol = bisect_right(ends, decoder.decode_target(TOTAL))
-                start = ends[symbol - 1] if symbol else 0
-                decoder.advance(start, ends[symbol] - start, TOTAL)
-                known.append(symbol)
-            grid = np.array(known, np.uint8).reshape(1, self.height, self.width)
-            tokens = np.concatenate([tokens, grid])
-        decoder.finish()
-        return tokens
 
     def _contexts(self, earlier: Tokens, plane: int, known: list[int]) -> Iterator[list[int]]:
         """Give each cell's table in order; `known` must hold all cells before the one asked for."""
