@@ -41,7 +41,9 @@ def decode(opened: Opened, output: Path, policy: Policy, seed: int) -> Decoded:
     renderer = load_renderer(opened.bundle, RENDER_THREADS)
     rate = output_rate(camera, policy)
     width, height = output_size(camera, policy.long_side_px)
-    statement = provenance(opened.bundle.sha256, renderer, policy, seed, opened.recording.packets)
+    subject = {"boot": opened.recording.birth.boot_id, "source": [camera.width, camera.height, camera.fps]}
+    packets = opened.recording.packets
+    statement = provenance(subject, opened.bundle.sha256, renderer, policy, seed, packets)
     started_s = time.perf_counter()
     make_parent(output)
     with (

@@ -10,14 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from edge.camera import Camera, is_live, open_camera
 from edge.pipeline import Described, Settings, segments, short_side_px
 from mirage.bundles import bundle_folder
 from mirage.errors import InputError
 from mirage.ledger import Row, layer_bytes, ledger_table
-from mirage.output import as_json, print_line, write_whole
+from mirage.output import as_json, print_line, print_tables, write_whole
 from mirage.progress import steps_shown
 from mirage.reports import Encoded, encoded_report, source_report
 from mirage.version import SOFTWARE
@@ -73,7 +71,7 @@ def main(
         f"{report.source.raw_bytes} raw bytes / {report.packet_bytes} = {report.ratio:,.0f}; "
         f"{report.realtime_factor:.1f} times real time"
     )
-    Console().print(ledger_table(encoding.rows, title))
+    print_tables(title, ledger_table(encoding.rows))
 
 
 def _counted(described: Described, done: Callable[[], None]) -> Described:

@@ -6,10 +6,9 @@ JSON: {"header": {...birth...}, "packets": [{sequence, start_s, duration_s, capt
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
 
 from mirage.ledger import Row, layer_bytes, ledger_table
-from mirage.output import as_json, print_line
+from mirage.output import as_json, print_line, print_tables
 from mirage.recordings import Opened, open_recording
 from wire.documents import Birth
 
@@ -67,4 +66,4 @@ def main(path: Path, bundle: Path | None, *, json: bool) -> None:
     ]
     camera = opened.recording.camera
     title = f"{path}: {camera.width}x{camera.height}, {camera.fps:g} fps, bundle {shown.header.bundle}"
-    Console().print(ledger_table(rows, title))
+    print_tables(title, ledger_table(rows))

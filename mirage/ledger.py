@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from wire.packet import Packet, layer_label
@@ -37,36 +39,32 @@ def add_up(layers: Sequence[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
-def ledger_table(rows: Sequence[Row], title: str) -> Table:
+def ledger_table(rows: Sequence[Row]) -> Table:
     """Draw one line per packet, one column per layer, and the sums below."""
     total = add_up([row.layers for row in rows])
     packet_bytes = sum(row.packet_bytes for row in rows)
-    table = Table(title=title, show_footer=True, title_justify="left")
+    table = Table(show_footer=True, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("#", justify="right")
-    table.add_column("start s", justify="right")
-    table.add_column("s", justify="right")
-    table.add_column("caption", footer="bytes", ratio=1)
+    table.add_column("seconds", no_wrap=True)
+    table.add_column("caption", footer="bytes", ratio=1, min_width=18)
     for name, size in total.items():
-        table.add_column(name.replace("appearance-", ""), footer=str(size), justify="right")
-    header = packet_bytes - sum(total.values())
-    table.add_column("header", footer=str(header), justify="right")
+        table.add_column(f"{name.replace('appearance-', '')}", footer=str(size), justify="right")
+    table.add_column("header", footer=str(packet_bytes - sum(total.values())), justify="right")
     table.add_column("packet", footer=str(packet_bytes), justify="right")
-    timed = [
-        name for name in ("encode_ms", "render_ms") if any(getattr(row, name) is not None for row in rows)
-    ]
-    for name in timed:
-        table.add_column(name.replace("_", " "), justify="right")
+    if any(row.encode_ms is not None for row in rows):
+        table.add_column("encode ms", justify="right")
+    if any(row.render_ms is not None for row in rows):
+        table.add_column("render ms", justify="right")
     for row in rows:
-        table.add_row(*_cells(row, list(total), timed))
+        table.add_row(*_cells(row, list(total)))
     return table
 
 
 def _cells(row: Row, layers: Sequence[str]) -> list[str]:
     return [
         str(row.sequence),
-        f"{row.start_s:.2f}",
-        f"{row.duration_s:.2f}",
-        f"{row.caption}{' (still)' if row.still else ''}",
+        f"{row.start_s:.2f}-{row.start_s + row.duration_s:.2f}",
+        escape(f"{row.caption}{' (still)' if row.still else ''}"),
         *(str(row.layers.get(name, "")) for name in layers),
         str(row.packet_bytes - sum(row.layers.values())),
         str(row.packet_bytes),

@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 
 import msgspec
+from rich.console import Console, RenderableType
 
 from mirage.errors import InputError, OutputError
+
+_PIPE_COLUMNS = 120
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -50,4 +53,14 @@ def as_json(document: object) -> str:
 def print_line(line: str) -> None:
     """Print to stdout and flush, so that a reader who left early is noticed here. Raises BrokenPipeError."""
     sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def print_tables(*parts: RenderableType) -> None:
+    """Print lines and tables for a person; a pipe gets lines long enough for them. Raises BrokenPipeError."""
+    console = Console(highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PIPE_COLUMNS)
+    for part in parts:
+        console.print(part, markup=False)
     sys.stdout.flush()

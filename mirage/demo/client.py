@@ -1,15 +1,6 @@
 """What the demo asks of the cloud, over the same HTTP API that everyone has."""
 
-import http.client
-import json
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
-from pathlib import Path
-
-from mirage.demo.setup import CAMERA
 from mirage.errors import DemoError
-from mirage.output import write_whole
 
 
 class CloudClient:

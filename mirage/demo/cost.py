@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import msgspec
+from rich import box
 from rich.table import Table
 
 from mirage.demo.meter import Direction, Totals
@@ -51,7 +52,7 @@ def birth_bytes(costs: tuple[WireCost, ...]) -> int:
 
 def cost_table(costs: tuple[WireCost, ...]) -> Table:
     """Draw one line per direction and kind."""
-    table = Table(title="MQTT between edge and broker, every byte", show_footer=True, title_justify="left")
+    table = Table(show_footer=True, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("direction")
     table.add_column("spent on", footer="total")
     table.add_column("packets", justify="right", footer=str(sum(cost.packets for cost in costs)))
