@@ -12,6 +12,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Event
+from time import perf_counter
 
 import structlog
 
@@ -26,7 +27,7 @@ from edge.inbox import Captured, Inbox
 from edge.link import Address
 from edge.pipeline import Pipeline, raw_segments, short_side_px
 from edge.spool import Spool
-from edge.summary import RunSummary, Tally
+from edge.summary import CameraReport, RunSummary, Tally
 from edge.uplink import Uplink, UplinkError
 from wire.bundle import Bundle
 
@@ -76,6 +77,7 @@ class _Agent:
         self._inbox = Inbox(_INBOX)
         self._tally = Tally()
         self._crew = Crew()
+        self._opened: dict[str, Camera] = {}
         address = Address(config.broker.host, config.broker.port)
         self._uplink = Uplink(address, topics_of(config.device), spool, self._identity.birth())
 
@@ -101,7 +103,13 @@ class _Agent:
                 f"{self._config.broker.host}:{self._config.broker.port}: {backlog.packets} packets were not "
                 f"acknowledged within {self._drain_timeout_s:g} s; they stay in {self._config.spool.path}"
             )
-        return self._tally.summary(self._inbox.dropped, backlog.dropped, backlog.packets)
+        cameras = tuple(self._reported(name) for name in sorted(self._opened))
+        return self._tally.summary(cameras, self._inbox.dropped, backlog.dropped, backlog.packets)
+
+    def _reported(self, name: str) -> CameraReport:
+        camera = self._opened[name]
+        info = camera.info
+        return CameraReport(name, info.width, info.height, info.fps, camera.frames_read, camera.end_us)
 
     def _wind_down(self, captures: list[str]) -> None:
         """End the threads in the order in which packets pass them, so that none is left behind."""
@@ -130,6 +138,7 @@ class _Agent:
         camera = self._files.get(source.name) or self._open_when_there(source)
         if camera is None:
             return
+        self._opened[source.name] = camera
         if live:
             self._uplink.announce(self._identity.introduce(source.name, camera.info))
         for raw in raw_segments(camera, self._config.encode.segment_ms):
@@ -151,7 +160,7 @@ class _Agent:
         return open_camera(source.source, short_side_px=side_px, stop=self._halt, now_us=self._clock.now_us)
 
     def _describe(self) -> None:
-        sequences = count()
+        sequences, started_s = count(), perf_counter()
         composers: dict[str, Composer] = {}
         while (item := self._inbox.take()) is not None:
             composer = composers.setdefault(item.camera, self._pipeline.composer(sequences))
@@ -159,4 +168,5 @@ class _Agent:
             body = bytes(described.packet)
             self._spool.append(described.packet.sequence, item.camera, body)
             report = self._tally.add(item.camera, described, body)
+            self._tally.took(perf_counter() - started_s)
             log.info("segment", camera=item.camera, caption=report.caption, bytes=report.packet_bytes)

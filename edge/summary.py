@@ -25,8 +25,23 @@ class SegmentReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraReport:
+    """One camera as far as it was read; `end_us` of its last frame is since the first, live: since boot."""
+
+    camera: str
+    width: int
+    height: int
+    fps: float
+    frames: int
+    end_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
-    """Counts of a whole run; `segments` are the last few hundred."""
+    """Counts of a whole run; `segments` are the last few hundred.
+
+    `encode_s` is from the first capture to the last packet in the spool; the models were loaded before.
+    """
 
     packets: int
     still_segments: int
@@ -35,6 +50,8 @@ class RunSummary:
     dropped_segments: int  # the encoders were too slow for a live camera
     dropped_packets: int  # the spool was full
     pending_packets: int  # not acknowledged by the cloud; they stay in the spool
+    encode_s: float
+    cameras: tuple[CameraReport, ...]
     segments: tuple[SegmentReport, ...]
 
 
@@ -47,6 +64,7 @@ class Tally:
         self._bytes = 0
         self._layers: Counter[str] = Counter()
         self._segments: deque[SegmentReport] = deque(maxlen=_KEPT)
+        self._encode_s = 0.0
 
     def add(self, camera: str, described: Described, body: bytes) -> SegmentReport:
         """Count one packet of a camera, written as `body`."""
@@ -68,7 +86,17 @@ class Tally:
         self._segments.append(report)
         return report
 
-    def summary(self, dropped_segments: int, dropped_packets: int, pending_packets: int) -> RunSummary:
+    def took(self, encode_s: float) -> None:
+        """Note how long capturing and encoding took."""
+        self._encode_s = encode_s
+
+    def summary(
+        self,
+        cameras: tuple[CameraReport, ...],
+        dropped_segments: int,
+        dropped_packets: int,
+        pending_packets: int,
+    ) -> RunSummary:
         """Close the books."""
         return RunSummary(
             packets=self._packets,
@@ -78,5 +106,7 @@ class Tally:
             dropped_segments=dropped_segments,
             dropped_packets=dropped_packets,
             pending_packets=pending_packets,
+            encode_s=self._encode_s,
+            cameras=cameras,
             segments=tuple(self._segments),
         )
