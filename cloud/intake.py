@@ -52,6 +52,8 @@ class Intake:
         seen = seen.add(packet.sequence, packet.sequence)
         seen = seen if lost is None else seen.add(lost.first, lost.last)
         boot.highest, boot.holes = seen.highest, seen.holes_json
+        camera.bytes += row.size
+        camera.segments += not row.gap
         session.add(row)
         session.flush()
         self._derive(session, boot, row, packet, late=late)

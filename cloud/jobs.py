@@ -6,7 +6,7 @@
 Someone who waits comes first, then live segments, then backlog; within each, the oldest first.
 """
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from cloud.schema import JobRow, PacketRow
@@ -42,15 +42,14 @@ def retry_failed(session: Session, packet_id: int, now_ms: int) -> None:
         enqueue(session, packet_id, now_ms)
 
 
+def is_due(session: Session, now_ms: int) -> bool:
+    """Tell whether `take` would find a job; takes no lock."""
+    return session.scalar(_due(now_ms)) is not None
+
+
 def take(session: Session, now_ms: int) -> int | None:
     """Mark the next due job as running and give its packet's id."""
-    job = session.scalars(
-        select(JobRow)
-        .join(PacketRow, PacketRow.id == JobRow.packet_id)
-        .where(JobRow.state == "queued", JobRow.not_before_ms <= now_ms)
-        .order_by(JobRow.urgent.desc(), PacketRow.historical, JobRow.packet_id)
-        .limit(1)
-    ).first()
+    job = session.scalar(_due(now_ms))
     if job is None:
         return None
     job.state, job.attempts, job.changed_ms = "running", job.attempts + 1, now_ms
@@ -75,3 +74,13 @@ def requeue_running(session: Session, now_ms: int) -> int:
         if job.attempts >= MAX_ATTEMPTS:
             job.state, job.error = "failed", f"the worker stopped {job.attempts} times while rendering this"
     return len(jobs)
+
+
+def _due(now_ms: int) -> "Select[JobRow]":
+    return (
+        select(JobRow)
+        .join(PacketRow, PacketRow.id == JobRow.packet_id)
+        .where(JobRow.state == "queued", JobRow.not_before_ms <= now_ms)
+        .order_by(JobRow.urgent.desc(), PacketRow.historical, JobRow.packet_id)
+        .limit(1)
+    )

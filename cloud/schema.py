@@ -63,7 +63,10 @@ class BootRow(Base):
 
 
 class CameraRow(Base):
-    """One camera of a device; size and rate are those of the last birth that named it."""
+    """One camera of a device; size and rate are those of the last birth that named it.
+
+    `segments` and `bytes` add up its packets: counting them for every reader would take too long.
+    """
 
     __tablename__ = "cameras"
     __table_args__ = (UniqueConstraint("device_id", "name"),)
@@ -74,6 +77,8 @@ class CameraRow(Base):
     width: Mapped[int | None]
     height: Mapped[int | None]
     fps: Mapped[float | None]
+    segments: Mapped[int] = mapped_column(default=0)
+    bytes: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class PacketRow(Base):

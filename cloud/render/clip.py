@@ -14,6 +14,8 @@ from wire.packet import Packet
 from wire.policy import Policy
 from wire.segment import Segment
 
+NOTICE = "AI-reconstructed from a description; not a recording"
+
 _ADJACENT_MS = 2  # rounding of start and duration; more is a gap, across which nothing is blended
 
 
@@ -65,18 +67,25 @@ def context_of(segments: Sequence[Segment], index: int) -> Context:
 
 
 def provenance(
-    bundle_sha256: str, renderer: Renderer, policy: Policy, seed: int, packets: Sequence[Packet]
+    subject: Mapping[str, object],
+    bundle_sha256: str,
+    renderer: Renderer,
+    policy: Policy,
+    seed: int,
+    packets: Sequence[Packet],
 ) -> dict[str, object]:
     """State what a clip was made from; the same statement is the same clip.
 
-    `packets` are all that the clip depends on. They are named by sequence and by the hash of their bodies.
+    `subject` says what it shows (camera, segment, ...). `packets` are all that the clip depends on; they
+    are named by sequence and by the hash of their bodies.
     """
     digest = hashlib.sha256()
     for packet in packets:
         body = bytes(packet)
         digest.update(len(body).to_bytes(4, "big") + body)
     return {
-        "notice": "AI-reconstructed from a description: no pixel was recorded",
+        "notice": NOTICE,
+        **subject,
         "bundle": bundle_sha256,
         "renderer": renderer.name,
         "policy": asdict(policy),

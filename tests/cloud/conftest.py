@@ -1,10 +1,14 @@
 """What the tests of the cloud share."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cloud.sample import write_bundle
+from cloud.store import Store
+from tests.cloud.desk import Desk
+from tests.cloud.sample import Device, write_bundle
 from wire.bundle import Bundle
 
 
@@ -12,3 +16,29 @@ from wire.bundle import Bundle
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder: Path = tmp_path_factory.mktemp("bundle")
     return write_bundle(folder)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrate one store: copying it is quicker than migrating another."""
+    path: Path = tmp_path_factory.mktemp("store") / "store.db"
+    Store(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty_store: Path) -> Iterator[Store]:
+    shutil.copy(empty_store, tmp_path / "store.db")
+    opened = Store(f"sqlite:///{tmp_path}/store.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def desk(store: Store, bundle: Bundle) -> Desk:
+    return Desk(store, [bundle])
+
+
+@pytest.fixture
+def device(bundle: Bundle) -> Device:
+    return Device(bundle)

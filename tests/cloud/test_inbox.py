@@ -1,93 +1,24 @@
 """The inbox: what a store holds after messages came late, twice, out of order, or as nonsense."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from cloud import inbox as inboxes
-from cloud.bundles import Bundles
-from cloud.inbox import Inbox, Message, Outcome
-from cloud.index import Index
-from cloud.intake import Intake
-from cloud.schema import (
-    Base,
-    BootRow,
-    CameraRow,
-    JobRow,
-    PacketRow,
-    PendingRow,
-    QuarantineRow,
-    SegmentRow,
-)
+from cloud.inbox import Outcome
+from cloud.schema import BootRow, CameraRow, JobRow, PacketRow, PendingRow, QuarantineRow, SegmentRow
 from cloud.store import Store
 from cloud.watermark import Watermark
+from tests.cloud.desk import NOW_MS, Desk
 from tests.cloud.sample import BOOT_WALL_MS, CAPTIONS, Device, layer_bytes
 from wire import documents, gap
 from wire.bundle import Bundle
 from wire.documents import CameraInfo, State
-from wire.envelope import PlainEnvelope, SealedEnvelope
+from wire.envelope import SealedEnvelope
 from wire.gap import Gap, GapReason
 from wire.packet import Layer, Packet
-
-NOW_MS = BOOT_WALL_MS + 5_000
-
-
-class Desk:
-    """An inbox over a store, fed by hand."""
-
-    def __init__(self, store: Store, bundles: list[Bundle], *, render_all: bool = False) -> None:
-        index = Index(Bundles(bundles))
-        self.store = store
-        self.inbox = Inbox(index, Intake(index, render_all=render_all), PlainEnvelope())
-
-    def deliver(self, topic: str, payload: bytes, at_ms: int = NOW_MS) -> Outcome:
-        with self.store.write() as session:
-            return self.inbox.accept(session, Message(topic, payload, at_ms)).outcome
-
-    def birth(self, device: Device) -> Outcome:
-        return self.deliver(device.topics.birth, device.birth())
-
-    def sem(self, device: Device, packet: Packet, camera: str = "gate") -> Outcome:
-        return self.deliver(device.topics.sem(camera), device.frame(packet, camera))
-
-    def captions(self) -> list[str | None]:
-        query = select(SegmentRow.caption).join(PacketRow, PacketRow.id == SegmentRow.packet_id)
-        with self.store.read() as session:
-            return list(session.scalars(query.order_by(PacketRow.boot_id, PacketRow.sequence)))
-
-    def faults(self) -> list[str]:
-        with self.store.read() as session:
-            return [fault for fault in session.scalars(select(SegmentRow.fault)) if fault is not None]
-
-    def count(self, table: type[Base]) -> int:
-        with self.store.read() as session:
-            return session.scalar(select(func.count()).select_from(table)) or 0
-
-    def watermark(self, boot_hex: str) -> Watermark:
-        with self.store.read() as session:
-            boot = session.scalars(select(BootRow).where(BootRow.boot_hex == boot_hex)).one()
-            return Watermark.parse(boot.highest, boot.holes)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/store.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def desk(store: Store, bundle: Bundle) -> Desk:
-    return Desk(store, [bundle])
-
-
-@pytest.fixture
-def device(bundle: Bundle) -> Device:
-    return Device(bundle)
 
 
 def test_packets_become_segments_with_time_caption_and_bytes(desk: Desk, device: Device) -> None:

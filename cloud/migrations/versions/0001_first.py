@@ -69,6 +69,8 @@ def _create_fleet() -> None:
         sa.Column("width", sa.Integer),
         sa.Column("height", sa.Integer),
         sa.Column("fps", sa.Double),
+        sa.Column("segments", sa.Integer, nullable=False),
+        sa.Column("bytes", sa.BigInteger, nullable=False),
         sa.ForeignKeyConstraint(["device_id"], ["devices.id"], name="fk_cameras_device_id"),
         sa.PrimaryKeyConstraint("id", name="pk_cameras"),
         sa.UniqueConstraint("device_id", "name", name="uq_cameras_device_id_name"),

@@ -1,0 +1,11 @@
+"""The time of day, as one function that tests replace."""
+
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], int]
+
+
+def wall_ms() -> int:
+    """Tell the time: milliseconds of the Unix epoch."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,86 @@
+"""Rendering segments in order: exact lengths, no blending across cuts, the same again for a seed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cloud.render.clip import context_of, fingerprint, provenance, render_recording
+from cloud.render.load import load_renderer
+from cloud.render.renderer import Context, RenderError
+from cloud.scene import resolve
+from tests.cloud.sample import CAMERA, CAPTIONS, Device, MeanRenderer
+from wire.bundle import Bundle, BundleError
+from wire.documents import CameraInfo
+from wire.policy import Policy
+from wire.segment import Segment
+
+SMALL = Policy(long_side_px=64)
+
+
+@pytest.fixture
+def segments(bundle: Bundle) -> list[Segment]:
+    device = Device(bundle)
+    packets = [device.packet(CAPTIONS[0], duration_ms=ms, cut=ms == 950) for ms in (1000, 950, 33, 1017)]
+    return resolve(packets, device.codec)
+
+
+def joined(segments: Sequence[Segment], policy: Policy = SMALL, seed: int = 0) -> NDArray[np.uint8]:
+    return np.concatenate(list(render_recording(segments, CAMERA, MeanRenderer(), policy, seed)))
+
+
+def test_a_recording_has_as_many_frames_as_its_source(segments: list[Segment]) -> None:
+    assert joined(segments).shape == (30, 36, 64, 3)
+
+
+def test_progress_is_told_after_each_segment(segments: list[Segment]) -> None:
+    told = []
+    for _ in render_recording(segments, CAMERA, MeanRenderer(), SMALL, 0, lambda: told.append(1)):
+        pass
+    assert len(told) == len(segments)
+
+
+def test_the_same_seed_gives_the_same_frames(segments: list[Segment]) -> None:
+    assert np.array_equal(joined(segments, seed=3), joined(segments, seed=3))
+    assert not np.array_equal(joined(segments, seed=3), joined(segments, seed=9))
+
+
+def test_nothing_is_blended_across_a_cut_or_a_gap(segments: list[Segment]) -> None:
+    assert context_of(segments, 0) == Context(None, None), "the second segment begins with a cut"
+    assert context_of(segments, 1) == Context(None, segments[2])
+    assert context_of(segments, 3) == Context(segments[2], None)
+    assert context_of([segments[0], segments[3]], 1) == Context(None, None), "two are missing between them"
+
+
+def test_a_renderer_that_breaks_its_promise_is_caught(segments: list[Segment]) -> None:
+    class Short(MeanRenderer):
+        def render(
+            self, segment: Segment, context: Context, camera: CameraInfo, policy: Policy, seed: int
+        ) -> NDArray[np.uint8]:
+            return super().render(segment, context, camera, policy, seed)[1:]
+
+    with pytest.raises(RenderError, match=r"mean-1 gave uint8 \(9, 36, 64, 3\) for segment 0, expected"):
+        next(render_recording(segments, CAMERA, Short(), SMALL, 0))
+
+
+def test_a_fingerprint_covers_all_that_a_clip_depends_on(bundle: Bundle) -> None:
+    device = Device(bundle)
+    packets = [device.packet(), device.packet()]
+    subject: dict[str, object] = {"segment": 0}
+    renderer = MeanRenderer()
+    same = fingerprint(provenance(subject, "aa", renderer, SMALL, 0, packets))
+    assert same == fingerprint(provenance(subject, "aa", renderer, SMALL, 0, packets))
+    others = {
+        fingerprint(provenance({"segment": 1}, "aa", renderer, SMALL, 0, packets)),
+        fingerprint(provenance(subject, "ab", renderer, SMALL, 0, packets)),
+        fingerprint(provenance(subject, "aa", renderer, Policy(), 0, packets)),
+        fingerprint(provenance(subject, "aa", renderer, SMALL, 1, packets)),
+        fingerprint(provenance(subject, "aa", renderer, SMALL, 0, packets[:1])),
+    }
+    assert len(others - {same}) == 5
+
+
+def test_a_bundle_without_its_renderer_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(BundleError):
+        load_renderer(bundle, 1)

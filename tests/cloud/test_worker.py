@@ -1,0 +1,281 @@
+"""The worker: jobs become clips, failures become reasons, and a crash costs nothing but time."""
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sqlalchemy import update
+
+from cloud import jobs
+from cloud.bundles import Bundles
+from cloud.catalog import Catalog, SegmentView
+from cloud.jobs import MAX_ATTEMPTS
+from cloud.objects import MissingObjectError, Objects, ObjectsError
+from cloud.render.renderer import Context, RenderError
+from cloud.schema import JobRow
+from cloud.store import Store
+from cloud.worker import Worker
+from tests.cloud.desk import NOW_MS, Desk
+from tests.cloud.sample import CAPTIONS, Device, MeanRenderer
+from tests.cloud.waiting import until
+from wire.bundle import Bundle
+from wire.documents import CameraInfo
+from wire.policy import Policy
+from wire.segment import Segment
+
+CAMERA_ID = "acme/north/jetson-1/gate"
+
+
+class Studio:
+    """A worker over a store, and what it made."""
+
+    def __init__(self, store: Store, folder: Path, bundle: Bundle, renderer: MeanRenderer) -> None:
+        self.store = store
+        self.objects = Objects(str(folder))
+        self.catalog = Catalog(store)
+        self.now_ms = NOW_MS
+        bundles = Bundles([bundle], lambda _bundle, _threads: renderer)
+        self.worker = Worker(store, self.objects, bundles, Policy(long_side_px=64), lambda: self.now_ms)
+
+    def segments(self) -> list[SegmentView]:
+        """Oldest first."""
+        return self.catalog.segments(CAMERA_ID)[::-1]
+
+    def ask(self, segment: SegmentView) -> SegmentView:
+        """Have one segment rendered, as someone who waits for it would."""
+        with self.store.write() as session:
+            jobs.enqueue(session, segment.id, self.now_ms, urgent=True)
+        self.worker.work()
+        return self.catalog.segment(segment.id)
+
+
+class Recorder(MeanRenderer):
+    """Remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int | None, int | None]] = []
+
+    def render(
+        self, segment: Segment, context: Context, camera: CameraInfo, policy: Policy, seed: int
+    ) -> NDArray[np.uint8]:
+        before, after = (
+            None if other is None else other.sequence for other in (context.previous, context.next)
+        )
+        self.asked.append((segment.sequence, before, after))
+        return super().render(segment, context, camera, policy, seed)
+
+
+class Broken(MeanRenderer):
+    def render(
+        self, segment: Segment, context: Context, camera: CameraInfo, policy: Policy, seed: int
+    ) -> NDArray[np.uint8]:
+        del context, camera, policy, seed
+        raise RenderError(f"segment {segment.sequence}: no such colour")
+
+
+@pytest.fixture
+def renderer() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def studio(store: Store, tmp_path: Path, bundle: Bundle, renderer: Recorder) -> Studio:
+    return Studio(store, tmp_path / "objects", bundle, renderer)
+
+
+def film(desk: Desk, device: Device, count: int = 3) -> None:
+    desk.birth(device)
+    for number in range(count):
+        desk.sem(device, device.packet(CAPTIONS[number % 2]))
+
+
+def test_a_job_becomes_a_clip_with_its_provenance(studio: Studio, desk: Desk, device: Device) -> None:
+    film(desk, device)
+    made = studio.ask(studio.segments()[1])
+    assert (made.render, made.error) == ("done", None)
+    assert made.clip is not None
+    assert (made.clip.width, made.clip.height, made.clip.frames) == (64, 36, 10)
+    statement = json.loads(made.clip.provenance)
+    assert statement["camera"] == CAMERA_ID
+    assert statement["packets"] == [0, 1, 2], "back to the refresh, and the next one"
+    assert statement["renderer"] == "mean-1"
+
+
+def test_the_clip_is_a_film_and_the_poster_a_picture(
+    studio: Studio, desk: Desk, device: Device, tmp_path: Path
+) -> None:
+    film(desk, device)
+    studio.ask(studio.segments()[0])
+    (video,) = (tmp_path / "objects/clips").iterdir()
+    with av.open(str(video)) as container:
+        assert container.streams.video[0].frames == 10
+        assert container.metadata["title"] == CAPTIONS[0]
+        assert json.loads(container.metadata["comment"])["segment"] == 0
+    (poster,) = (tmp_path / "objects/posters").iterdir()
+    assert poster.read_bytes().startswith(b"\xff\xd8\xff")
+
+
+def test_the_neighbours_are_given_to_the_renderer(
+    studio: Studio, desk: Desk, device: Device, renderer: Recorder
+) -> None:
+    film(desk, device)
+    for segment in studio.segments():
+        studio.ask(segment)
+    assert renderer.asked == [(0, None, 1), (1, 0, 2), (2, 1, None)]
+
+
+def test_the_same_clip_is_not_made_twice(
+    studio: Studio, desk: Desk, device: Device, renderer: Recorder
+) -> None:
+    film(desk, device)
+    first = studio.ask(studio.segments()[0])
+    assert studio.ask(first) == first
+    assert len(renderer.asked) == 1
+
+
+def test_a_clip_whose_file_is_gone_is_made_again(
+    studio: Studio, desk: Desk, device: Device, tmp_path: Path
+) -> None:
+    film(desk, device)
+    first = studio.ask(studio.segments()[0])
+    (video,) = (tmp_path / "objects/clips").iterdir()
+    before = video.read_bytes()
+    video.unlink()
+    studio.ask(first)
+    assert video.read_bytes() == before
+
+
+def test_a_segment_that_lacks_a_packet_says_so_and_is_made_when_it_comes(
+    studio: Studio, desk: Desk, device: Device
+) -> None:
+    desk.birth(device)
+    packets = [device.packet(CAPTIONS[0]) for _ in range(3)]
+    desk.sem(device, packets[0])
+    desk.sem(device, packets[2])
+    failed = studio.ask(studio.segments()[1])
+    assert (failed.render, failed.clip) == ("failed", None)
+    assert failed.error == "packet 2 repeats what an earlier one said, which is not here"
+    desk.sem(device, packets[1])
+    assert studio.worker.work(), "the late packet has put it back into the queue"
+    assert studio.catalog.segment(failed.id).render == "done"
+
+
+def test_a_renderer_that_fails_is_a_reason_and_the_next_job_goes_on(
+    store: Store, tmp_path: Path, bundle: Bundle, desk: Desk, device: Device
+) -> None:
+    studio = Studio(store, tmp_path / "objects", bundle, Broken())
+    film(desk, device, 2)
+    failed = [studio.ask(segment) for segment in studio.segments()]
+    assert [segment.error for segment in failed] == [
+        f"segment {number}: no such colour" for number in range(2)
+    ]
+    assert list((tmp_path / "objects").iterdir()) == []
+
+
+def test_who_waits_comes_before_what_is_made_anyway(store: Store, bundle: Bundle, device: Device) -> None:
+    desk = Desk(store, [bundle], render_all=True)
+    film(desk, device, 4)
+    with store.write() as session:
+        jobs.enqueue(session, 3, NOW_MS, urgent=True)
+        order = [jobs.take(session, NOW_MS + 60_000) for _ in range(5)]
+    assert order == [3, 1, 2, 4, None]
+
+
+def test_the_newest_segment_waits_a_little_for_its_successor(
+    store: Store, bundle: Bundle, device: Device, studio: Studio
+) -> None:
+    film(Desk(store, [bundle], render_all=True), device, 2)
+    assert studio.worker.work()
+    assert not studio.worker.work()
+    studio.now_ms += 10_000
+    assert studio.worker.work()
+
+
+def test_a_job_that_was_cut_off_is_done_again_but_not_for_ever(
+    studio: Studio, desk: Desk, device: Device
+) -> None:
+    film(desk, device, 1)
+    segment = studio.segments()[0]
+    with studio.store.write() as session:
+        jobs.enqueue(session, segment.id, NOW_MS)
+    for _ in range(MAX_ATTEMPTS):
+        with studio.store.write() as session:
+            assert jobs.take(session, NOW_MS) == segment.id, "the worker dies here"
+        with studio.store.write() as session:
+            assert jobs.requeue_running(session, NOW_MS) == 1
+    given_up = studio.catalog.segment(segment.id)
+    assert (given_up.render, given_up.error) == (
+        "failed",
+        "the worker stopped 3 times while rendering this",
+    )
+
+
+def test_objects_are_found_by_key_and_missing_ones_are_named(tmp_path: Path) -> None:
+    objects = Objects(str(tmp_path / "objects"))
+    objects.put("clips/a.mp4", b"0123456789")
+    assert objects.size("clips/a.mp4") == 10
+    assert objects.read("clips/a.mp4", 2, 5) == b"234"
+    with pytest.raises(MissingObjectError, match=r"clips/b\.mp4"):
+        objects.size("clips/b.mp4")
+    with pytest.raises(ObjectsError):
+        objects.size("../secrets")
+
+
+@pytest.mark.parametrize("where", ["/proc/nowhere", "carrier-pigeon://roof/"])
+def test_an_unusable_place_for_objects_is_one_clear_line(where: str) -> None:
+    with pytest.raises(ObjectsError, match="objects ") as caught:
+        Objects(where)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("used", [8192, 12288])
+def test_a_full_disk_fails_the_job_leaves_nothing_and_is_survived(
+    store: Store, full_disk: Path, bundle: Bundle, desk: Desk, device: Device, used: int
+) -> None:
+    """The clip fits and its poster does not, or neither does."""
+    studio = Studio(store, full_disk / "objects", bundle, MeanRenderer())
+    film(desk, device, 1)
+    filler = full_disk / "filler"
+    filler.write_bytes(bytes(used))
+    failed = studio.ask(studio.segments()[0])
+    assert failed.render == "failed"
+    assert failed.error is not None
+    assert "No space left on device" in failed.error
+    assert [path for path in full_disk.rglob("*") if path.is_file()] == [filler]
+    filler.unlink()
+    assert studio.ask(failed).render == "done"
+
+
+def test_a_worker_that_ran_into_a_running_job_takes_it_up_at_its_start(
+    studio: Studio, desk: Desk, device: Device
+) -> None:
+    film(desk, device, 1)
+    with studio.store.write() as session:
+        jobs.enqueue(session, 1, NOW_MS)
+        session.execute(update(JobRow).values(state="running"))
+    stop = threading.Event()
+    thread = threading.Thread(target=studio.worker.run, args=(stop,), name="render")
+    thread.start()
+    try:
+        until(lambda: studio.segments()[0].render == "done")
+    finally:
+        stop.set()
+        thread.join(10)
+    assert not thread.is_alive()
