@@ -27,8 +27,11 @@ class Captioner:
 
     def describe(self, frames: NDArray[np.uint8]) -> str:
         """Caption frames (N, h, w, 3); the same frames always give the same words."""
-        grid = frame_grid(frames, self._info.tile_px, self._info.layout)
+        ids = self.tokens(frame_grid(frames, self._info.tile_px, self._info.layout))
+        return " ".join(self._tokenizer.decode(ids, skip_special_tokens=True).split())
+
+    def tokens(self, grid: NDArray[np.uint8]) -> list[int]:
+        """Token ids for a frame grid (S, S, 3), without start and end."""
         pixels = (grid.astype(np.float32) / 255 - self._mean) / self._deviation
         hidden = self._encoder.run(None, {"pixel_values": pixels.transpose(2, 0, 1)[None]})[0]
-        ids = self._decoder.decode(np.asarray(hidden, np.float32))
-        return " ".join(self._tokenizer.decode(ids, skip_special_tokens=True).split())
+        return self._decoder.decode(np.asarray(hidden, np.float32))

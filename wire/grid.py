@@ -58,7 +58,7 @@ def flow_tile(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if count > 1:
         method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         for before, after in pairwise(grays):
-            flow = method.calc(before, after, np.empty((*before.shape, 2), np.float32))
+            flow = method.calc(before, after, np.zeros((*before.shape, 2), np.float32))
             total += flow
             size += np.hypot(flow[..., 0], flow[..., 1])
         total /= count - 1

@@ -136,7 +136,7 @@ def measure_flow(frame: NDArray[np.uint8], key: NDArray[np.uint8]) -> tuple[Floa
     side = frame.shape[0]
     gray, goal = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (frame, key))
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = method.calc(gray, goal, np.empty((side, side, 2), np.float32))
+    flow = method.calc(gray, goal, np.zeros((side, side, 2), np.float32))
     y, x = np.mgrid[0:side, 0:side].astype(np.float32)
     warped = cv2.remap(
         key, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE

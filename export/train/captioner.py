@@ -4,6 +4,7 @@ The trunk is frozen, so each grid's features are computed once and kept; an epoc
 """
 
 import collections
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -69,15 +70,24 @@ def build_tokenizer(texts: Iterable[str]) -> Tokenizer:
 class CaptionerTask:
     """Cross-entropy on captions; a share of each batch is real segments, the rest synthetic motion."""
 
-    def __init__(self, folder: Path, cache: Path, device: torch.device, batch: int = 48) -> None:
+    def __init__(
+        self, folder: Path, cache: Path, device: torch.device, batch: int = 48, synthetic: int = SYNTHETIC
+    ) -> None:
         self.tokenizer = build_tokenizer(
             [*captions(folder), *map(mirror_words, captions(folder)), *motion_phrases()]
         )
         self.network = net.build_captioner(self.tokenizer.get_vocab_size()).to(device)
         self.network.encoder.trunk.load_imagenet(load_lite0().state_dict())
         self._device, self._batch = device, batch
-        self._real = self._features("real", folder, cache)
-        self._synthetic = self._features("synthetic", folder, cache)
+        real_grid = real_grids(
+            folder, net.TILE_PX, net.LAYOUT, held_out=False, variants=REAL_VARIANTS, seed=1
+        )
+        made_grid = synthetic_grids(folder, net.TILE_PX, net.LAYOUT, count=synthetic, seed=2)
+        key = hashlib.sha256(repr((captions(folder), net.LAYOUT, REAL_VARIANTS, synthetic)).encode())
+        self._real = self._features(real_grid, cache / f"captioner-real-{key.hexdigest()[:8]}.npz")
+        self._synthetic = self._features(
+            made_grid, cache / f"captioner-synthetic-{key.hexdigest()[:8]}.npz", synthetic
+        )
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, Mapping[str, float]]:
         real = round(self._batch * REAL_SHARE)
@@ -105,19 +115,19 @@ class CaptionerTask:
         return torch.from_numpy(kept[0][picks]).float(), torch.from_numpy(kept[1][picks])
 
     def _features(
-        self, kind: str, folder: Path, cache: Path
+        self, grids: Iterable[tuple[Grid, str]], stored: Path, total: int | None = None
     ) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
-        stored = cache / f"captioner-{kind}.npz"
         if not stored.exists():
-            grids = list_grids(kind, folder)
             features, texts = [], []
-            for grid, text in track(
-                grids, f"features of {kind} grids", total=SYNTHETIC if kind != "real" else None
-            ):
+            for grid, text in track(grids, f"features for {stored.name}", total=total):
                 features.append(self.trunk_features(grid))
                 texts.append(text)
-            cache.mkdir(parents=True, exist_ok=True)
-            np.savez(stored, features=np.stack(features), texts=np.array(texts))
+            if not features:
+                raise footage.FootageError("no captioned segment or photograph to train on")
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            part = stored.with_suffix(".part.npz")
+            np.savez(part, features=np.stack(features), texts=np.array(texts))
+            part.replace(stored)
         with np.load(stored) as arrays:
             return arrays["features"], np.array([self.encode(text) for text in arrays["texts"].tolist()])
 
@@ -131,13 +141,6 @@ class CaptionerTask:
         """Token ids with the end token, cut and padded to MAX_TOKENS."""
         ids = [*self.tokenizer.encode(text).ids[: net.MAX_TOKENS - 1], net.END]
         return np.array(ids + [net.PAD] * (net.MAX_TOKENS - len(ids)), np.int64)
-
-
-def list_grids(kind: str, folder: Path) -> Iterable[tuple[Grid, str]]:
-    """Give the grids of one kind, `real` or `synthetic`, with their captions."""
-    if kind == "real":
-        return real_grids(folder, net.TILE_PX, net.LAYOUT, held_out=False, variants=REAL_VARIANTS, seed=1)
-    return synthetic_grids(folder, net.TILE_PX, net.LAYOUT, count=SYNTHETIC, seed=2)
 
 
 def to_pixels(grid: Grid) -> Tensor:

@@ -81,10 +81,8 @@ class Run:
         with Progress(*columns) as bars:
             bar = bars.add_task(self._checkpoint.stem, total=1.0)
             while (done := self._plan.progress(self.step, self.trained_s)) < 1:
-                started = time.monotonic()
                 for key, value in self._step(done).items():
                     figures[key] = figures.get(key, value) * 0.98 + value * 0.02
-                self.trained_s += time.monotonic() - started
                 text = "  ".join(f"{key} {value:.4f}" for key, value in figures.items())
                 bars.update(bar, completed=done, description=f"{self._checkpoint.stem} {self.step}  {text}")
                 if time.monotonic() - last_save > CHECKPOINT_S:
@@ -93,7 +91,13 @@ class Run:
         self.save()
         self._task.network.load_state_dict(self._average)
 
+    def advance(self, steps: int) -> None:
+        """Train for `steps` steps of the plan, without a progress bar."""
+        for _ in range(steps):
+            self._step(self._plan.progress(self.step, self.trained_s))
+
     def _step(self, done: float) -> Mapping[str, float]:
+        started = time.monotonic()
         warm = min(1.0, (self.step + 1) / WARM_UP_STEPS)
         cosine = 0.5 * (1 + float(torch.cos(torch.tensor(done * torch.pi))))
         for group in self._optimiser.param_groups:
@@ -114,6 +118,7 @@ class Run:
                     self._average[key].lerp_(value, 1 - decay)
                 else:
                     self._average[key].copy_(value)
+        self.trained_s += time.monotonic() - started
         return figures
 
     def save(self) -> None:

@@ -1,0 +1,186 @@
+"""From footage to bundle: trained for two steps, exported, and loaded as devices and clouds load it."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+from transformers import VisionEncoderDecoderModel
+
+from cloud.render.preview import PreviewRenderer
+from cloud.render.renderer import Context
+from edge.appearance import AppearanceEncoder
+from edge.captioner import Captioner
+from edge.motion import estimate_motion
+from export.build import BuildError, build_tiny, to_input
+from export.data.grids import real_grids, synthetic_grids
+from export.train.appearance import AppearanceTask, Codec
+from export.train.captioner import CaptionerTask, to_pixels
+from export.train.loop import Plan, Run, load_average
+from export.train.renderer import RendererTask
+from models.tiny import captioner
+from models.tiny.appearance import from_tokens, to_tokens
+from models.tiny.renderer import FlowDenoiser, sample
+from wire.bundle import Bundle, BundleError
+from wire.documents import CameraInfo
+from wire.motion import CameraMotion, Motion
+from wire.policy import Policy
+from wire.segment import Segment
+
+pytestmark = [
+    pytest.mark.slow,
+    # optimum 0.1 exports through TorchScript, which torch announces the end of in many words.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
+]
+CPU = torch.device("cpu")
+STEPS = Plan(steps=2)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(footage_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train all three networks for two steps."""
+    torch.manual_seed(0)
+    work = tmp_path_factory.mktemp("work")
+    words = CaptionerTask(footage_folder, work, CPU, batch=4, synthetic=8)
+    words.tokenizer.save(str(work / "tokenizer.json"))
+    Run(words, STEPS, work / "captioner.pt", resume=False).train()
+    Run(AppearanceTask(footage_folder, CPU, batch=2), STEPS, work / "appearance.pt", resume=False).train()
+    motion = RendererTask(footage_folder, words.tokenizer, estimate_motion, CPU, batch=2)
+    Run(motion, STEPS, work / "renderer.pt", resume=False).train()
+    return work
+
+
+@pytest.fixture(scope="module")
+def bundle(checkpoints: Path, footage_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Build the bundle and check every hash."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    parts: list[str] = []
+    build_tiny(folder, checkpoints, footage_folder, parts.append)
+    assert parts == ["captioner", "appearance", "renderer", "tables"]
+    return Bundle.load(folder)
+
+
+def session(bundle: Bundle, name: str) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(bundle.path(name)), providers=["CPUExecutionProvider"])
+
+
+def grids(footage_folder: Path, count: int) -> list[NDArray[np.uint8]]:
+    real = real_grids(
+        footage_folder, captioner.TILE_PX, captioner.LAYOUT, held_out=False, variants=4, seed=0
+    )
+    made = synthetic_grids(footage_folder, captioner.TILE_PX, captioner.LAYOUT, count=count, seed=5)
+    return [grid for grid, _ in (*real, *made)][:count]
+
+
+def test_captions_on_onnx_runtime_are_those_of_torch(
+    bundle: Bundle, checkpoints: Path, footage_folder: Path
+) -> None:
+    info = bundle.manifest.captioner
+    torch_model: VisionEncoderDecoderModel = captioner.build_captioner(
+        len(CaptionerTask(footage_folder, checkpoints, CPU, synthetic=8).tokenizer.get_vocab())
+    )
+    load_average(checkpoints / "captioner.pt", torch_model)
+    torch_model.eval()
+    device = Captioner(bundle)
+    for grid in grids(footage_folder, 20):
+        with torch.inference_mode():
+            ids = torch_model.generate(
+                to_pixels(grid), max_new_tokens=info.max_tokens, do_sample=False, num_beams=1
+            )[0].tolist()
+        wanted = ids[1:]
+        if captioner.END in wanted:
+            wanted = wanted[: wanted.index(captioner.END)]
+        assert device.tokens(grid) == wanted
+
+
+def test_tokens_on_onnx_runtime_are_those_of_torch(bundle: Bundle, checkpoints: Path) -> None:
+    codec = Codec()
+    load_average(checkpoints / "appearance.pt", codec)
+    codec.eval()
+    picture = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+    with torch.inference_mode():
+        wanted = to_tokens(codec.encoder(torch.from_numpy(to_input(picture))))[0].numpy()
+    made = AppearanceEncoder(bundle).encode(picture)
+    assert (made != wanted).mean() < 0.005  # half precision may move a value across a level's edge
+
+
+def test_pictures_on_onnx_runtime_are_those_of_torch(bundle: Bundle, checkpoints: Path) -> None:
+    codec = Codec()
+    load_average(checkpoints / "appearance.pt", codec)
+    codec.eval()
+    code = from_tokens(torch.randint(0, 8, (1, 12, 8, 8), generator=torch.Generator().manual_seed(0)))
+    with torch.inference_mode():
+        wanted = codec.decoder(code).clamp(0, 1).numpy()
+    (made,) = session(bundle, "receiver/appearance_decoder.onnx").run(None, {"code": code.numpy()})
+    assert np.abs(made - wanted).max() < 0.02
+
+
+def test_motion_on_onnx_runtime_is_that_of_torch(bundle: Bundle, checkpoints: Path) -> None:
+    denoiser = session(bundle, "receiver/flow_denoiser.onnx")
+    vocabulary = _vocabulary(bundle)
+    network = FlowDenoiser(vocabulary)
+    load_average(checkpoints / "renderer.pt", network)
+    network.eval()
+    random = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, 40, 32, 32, generator=random)
+    inputs = {
+        "keys": torch.rand(1, 6, 64, 64, generator=random),
+        "guide": torch.randn(1, 32, 32, 32, generator=random),
+        "conditions": torch.tensor([[0.1, 1.1, 1.0, 1.0]]),
+        "words": torch.randint(1, vocabulary, (1, 24), generator=random),
+    }
+    wanted = sample(network, noise, **inputs, steps=1).numpy()
+    arrays = {name: value.numpy() for name, value in inputs.items()}
+    (made,) = denoiser.run(None, {"noisy": noise.numpy(), "time": np.zeros(1, np.float32), **arrays})
+    assert np.abs(made - wanted).max() < 0.02 * max(1.0, float(np.abs(wanted).max()))
+
+
+def _vocabulary(bundle: Bundle) -> int:
+    from tokenizers import Tokenizer
+
+    return int(Tokenizer.from_file(str(bundle.path("tables/tokenizer.json"))).get_vocab_size())
+
+
+def test_a_packet_of_the_new_bundle_becomes_frames(bundle: Bundle) -> None:
+    picture = np.full((90, 160, 3), 120, np.uint8)
+    tokens = AppearanceEncoder(bundle).encode(picture)
+    segment = Segment(
+        0, 1000, "leaves slide to the right", Motion(CameraMotion(pan_x=0.25)), tokens, 0, still=False, cut=False
+    )
+    layers = bundle.codec().layers(segment, None, None)
+    assert sum(map(len, layers.values())) < 600
+    frames = PreviewRenderer(bundle).render(
+        segment, Context(None, None), CameraInfo("yard", 160, 90, 25.0), Policy(long_side_px=160), seed=0
+    )
+    assert frames.shape == (25, 90, 160, 3)
+
+
+def test_a_missing_checkpoint_leaves_the_old_bundle_alone(
+    bundle: Bundle, checkpoints: Path, footage_folder: Path, tmp_path: Path
+) -> None:
+    partial = tmp_path / "work"
+    shutil.copytree(checkpoints, partial, ignore=shutil.ignore_patterns("renderer.pt", "*.npz"))
+    before = (bundle.root / "bundle.toml").read_bytes()
+    with pytest.raises(RuntimeError, match=r"renderer\.pt does not exist"):
+        build_tiny(bundle.root, partial, footage_folder, lambda _: None)
+    assert (bundle.root / "bundle.toml").read_bytes() == before
+    assert [p.name for p in bundle.root.parent.iterdir()] == ["tiny"]
+
+
+def test_building_without_a_tokenizer_says_what_to_run(tmp_path: Path, footage_folder: Path) -> None:
+    with pytest.raises(BuildError, match="mirage export train captioner"):
+        build_tiny(tmp_path / "tiny", tmp_path, footage_folder, lambda _: None)
+
+
+def test_a_changed_graph_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    copy = tmp_path / "tiny"
+    shutil.copytree(bundle.root, copy)
+    with (copy / "receiver/flow_denoiser.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(BundleError, match=r"flow_denoiser\.onnx: SHA-256"):
+        Bundle.load(copy)
