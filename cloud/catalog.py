@@ -53,6 +53,7 @@ class ClipView:
     width: int
     height: int
     frames: int
+    render_ms: int
     provenance: str
 
 
@@ -216,5 +217,6 @@ def _clip(clip: ClipRow) -> ClipView:
         width=clip.width,
         height=clip.height,
         frames=clip.frames,
+        render_ms=clip.render_ms,
         provenance=clip.provenance,
     )

@@ -134,6 +134,7 @@ class ClipRow(Base):
     width: Mapped[int]
     height: Mapped[int]
     frames: Mapped[int]
+    render_ms: Mapped[int]
     provenance: Mapped[str]
     made_ms: Mapped[int] = mapped_column(BigInteger)
 

@@ -118,6 +118,7 @@ class Worker:
                     width=clip.poster.shape[1],
                     height=clip.poster.shape[0],
                     frames=clip.frames,
+                    render_ms=clip.render_ms,
                     provenance=json.dumps(statement, separators=(",", ":")),
                     made_ms=self._clock(),
                 )
@@ -128,6 +129,7 @@ class Worker:
     ) -> "_Clip":
         codec = self._bundles.codec(source.birth.bundle_sha256)
         segments, index = resolve_around(source.links, source.sequence, codec)
+        started_s = time.perf_counter()
         frames = render_segment(segments, index, source.camera, renderer, self._policy, SEED)
         if len(frames) == 0:
             raise RenderError(f"segment {source.sequence} is shorter than a frame")
@@ -136,8 +138,10 @@ class Worker:
         title = segments[index].caption or f"{source.path} {source.sequence}"
         with Mp4Writer(path, width, height, rate, title, statement) as writer:
             writer.write(frames)
+        render_ms = round((time.perf_counter() - started_s) * 1000)
         middle = len(frames) // 2
-        return _Clip(path.stat().st_size, writer.frames, mark(frames[middle : middle + 1])[0])
+        poster = mark(frames[middle : middle + 1])[0]
+        return _Clip(path.stat().st_size, writer.frames, render_ms, poster)
 
     def _is_whole(self, clip: ClipRow) -> bool:
         """Tell whether a clip's video is there: someone may have emptied the folder."""
@@ -151,6 +155,7 @@ class Worker:
 class _Clip:
     size: int
     frames: int
+    render_ms: int  # to render, and to write as H.264
     poster: NDArray[np.uint8]  # (H, W, 3) RGB, marked
 
 

@@ -127,6 +127,7 @@ def _create_clips() -> None:
         sa.Column("width", sa.Integer, nullable=False),
         sa.Column("height", sa.Integer, nullable=False),
         sa.Column("frames", sa.Integer, nullable=False),
+        sa.Column("render_ms", sa.Integer, nullable=False),
         sa.Column("provenance", sa.String, nullable=False),
         sa.Column("made_ms", sa.BigInteger, nullable=False),
         sa.ForeignKeyConstraint(["packet_id"], ["packets.id"], name="fk_clips_packet_id"),
