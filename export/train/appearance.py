@@ -25,6 +25,8 @@ SHORT_PX = 224
 FRAMES_PER_SECOND = 3.0
 COARSE_PLANES = 4
 FEATURE_WEIGHT = 0.08
+COLOUR_WEIGHT = 1.0  # of means over 16x16 pixels: features hardly tell green from orange
+PERMUTED = 0.25  # share of crops with their channels permuted, so that every hue gets a code
 
 
 class Codec(nn.Module):
@@ -37,7 +39,7 @@ class Codec(nn.Module):
 
 
 class AppearanceTask:
-    """Reconstruct random crops from random prefixes of their code: L1 plus feature distance."""
+    """Reconstruct random crops from random prefixes of their code: L1, mean colours, feature distance."""
 
     def __init__(self, folder: Path, device: torch.device, batch: int = 16) -> None:
         self._pictures = load_pictures(folder)
@@ -53,6 +55,9 @@ class AppearanceTask:
             made = self.network.decoder(keep_planes(code, counts.to(self._device))).float()
             features = self._distance(made.clamp(0, 1), wanted)
         error = functional.l1_loss(made, wanted)
+        error = error + COLOUR_WEIGHT * functional.l1_loss(
+            functional.avg_pool2d(made, 16), functional.avg_pool2d(wanted, 16)
+        )
         psnr = -10 * torch.log10(functional.mse_loss(made.detach(), wanted)).item()
         return error + FEATURE_WEIGHT * features, {"psnr": psnr, "feature": features.item()}
 
@@ -78,9 +83,11 @@ def load_pictures(folder: Path) -> Sequence[NDArray[np.uint8]]:
 def random_crop(picture: NDArray[np.uint8], side: int, generator: torch.Generator) -> NDArray[np.uint8]:
     """Crop half to all of a picture, squash it to (side, side, 3), and mirror it half of the time."""
     height, width = picture.shape[:2]
-    scale, right, down, mirror = torch.rand(4, generator=generator).tolist()
+    scale, right, down, mirror, permute = torch.rand(5, generator=generator).tolist()
     share = 1.0 if scale > 0.6 else 0.5 + scale / 1.2  # 40 % are whole frames, as on the device
     h, w = round(height * share), round(width * share)
     y, x = round((height - h) * down), round((width - w) * right)
     crop = cv2.resize(picture[y : y + h, x : x + w], (side, side), interpolation=cv2.INTER_AREA)
+    if permute < PERMUTED:
+        crop = crop[..., torch.randperm(3, generator=generator).tolist()]
     return np.ascontiguousarray(crop[:, ::-1] if mirror < 0.5 else crop).astype(np.uint8)

@@ -112,8 +112,11 @@ class AppearanceDecoder(nn.Module):
             Block(128),
             Block(128),
             nn.GroupNorm(8, 128),
-            nn.Conv2d(128, 48, 3, padding=1),
-            nn.PixelShuffle(4),
+            nn.Conv2d(128, 96, 3, padding=1),
+            nn.PixelShuffle(2),
+            nn.GELU(),
+            nn.Conv2d(24, 12, 3, padding=1),  # twice by two: one step of four leaves a grid in the picture
+            nn.PixelShuffle(2),
         )
 
     def forward(self, code: Tensor) -> Tensor:
