@@ -15,6 +15,9 @@ Config = Annotated[Path, typer.Option("--config", metavar="FILE.toml", help="Wha
 @app.command(epilog="Example: mirage edge run --config /etc/mirage/edge.toml")
 def run(
     config: Config,
+    drain_timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds that the end may wait for the cloud's receipts.")
+    ] = 30.0,
     *,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print a summary at the end.")] = False,
@@ -29,7 +32,7 @@ def run(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    summary = agent.run(load(config), stop)
+    summary = agent.run(load(config), stop, drain_timeout)
     if json:
         print_line(as_json(summary))
 

@@ -84,11 +84,12 @@ def _encoding(camera: Camera, bundle: Bundle, described: Sequence[Described], en
     frames = [envelope.wrap(bytes(each.packet), "") for each in described]
     info = camera.info
     source = source_report(info.width, info.height, info.fps, camera.frames_read, camera.end_us)
-    packets = [each.packet for each in described]
+    rows = tuple(_row(each, len(frame)) for each, frame in zip(described, frames, strict=True))
+    still = sum(row.still for row in rows)
     return Encoding(
         recording.write(_birth(camera, bundle, frames), frames),
-        encoded_report(source, packets, sum(map(len, frames)), encode_s),
-        tuple(_row(each, len(frame)) for each, frame in zip(described, frames, strict=True)),
+        encoded_report(source, [row.layers for row in rows], still, sum(map(len, frames)), encode_s),
+        rows,
     )
 
 

@@ -1,11 +1,10 @@
 """The numbers that `encode` and the demo report about the sender's half."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from mirage.ledger import add_up, layer_bytes
-from wire.packet import Packet
+from mirage.ledger import add_up
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -40,14 +39,16 @@ def source_report(width: int, height: int, fps: float, frames: int, end_us: int)
     return Source(width, height, fps, end_us / 1e6, frames * width * height * 3)
 
 
-def encoded_report(source: Source, packets: Sequence[Packet], packet_bytes: int, encode_s: float) -> Encoded:
-    """Add up the packets of one source."""
+def encoded_report(
+    source: Source, layers: Sequence[Mapping[str, int]], still: int, packet_bytes: int, encode_s: float
+) -> Encoded:
+    """Add up the packets of one source: `layers` has each one's bytes by layer."""
     return Encoded(
         source=source,
-        segments=len(packets),
-        still_segments=sum(packet.still for packet in packets),
+        segments=len(layers),
+        still_segments=still,
         packet_bytes=packet_bytes,
-        layers=add_up([layer_bytes(packet) for packet in packets]),
+        layers=add_up(layers),
         ratio=source.raw_bytes / max(packet_bytes, 1),
         encode_s=encode_s,
         realtime_factor=source.duration_s / max(encode_s, 1e-9),

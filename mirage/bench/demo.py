@@ -8,7 +8,7 @@ from pathlib import Path
 from mirage.bench.report import Gate, Report
 from mirage.bundles import bundle_folder
 from mirage.demo.report import DemoReport
-from mirage.demo.run import run_demo
+from mirage.demo.run import demo_running
 from mirage.demo.source import bunny
 from mirage.errors import DemoError
 
@@ -18,26 +18,19 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 
 def run(out: Path, *, install_size: bool) -> Report:
     """Run the demo and hold it against its targets. Raises what the demo raises."""
-    report = run_demo(str(bunny()), out, bundle_folder(None))
+    with demo_running(str(bunny()), out, bundle_folder(None)) as running:
+        report = running.report
     gates = [
-        _at_least("ratio", report.ratio, "raw bytes per packet byte", 200_000),
-        _at_least("ratio_on_wire", report.ratio_on_wire, "raw bytes per MQTT byte, unsealed", 100_000),
-        _at_least("moving_segments", report.segments - report.still_segments, "segments", 1),
-        _at_least("realtime_factor", report.realtime_factor, "s of video per s", 3),
-        _at_most("agent_memory", report.agent_peak_rss_bytes / MEGABYTE, "MB resident", 500),
-        _at_most("render_s_per_segment", report.render_s_per_segment, "s", 4),
+        Gate.at_least("ratio", report.ratio, "raw bytes per packet byte", 200_000),
+        Gate.at_least("ratio_on_wire", report.ratio_on_wire, "raw bytes per MQTT byte, unsealed", 100_000),
+        Gate.at_least("moving_segments", report.segments - report.still_segments, "segments", 1),
+        Gate.at_least("realtime_factor", report.realtime_factor, "s of video per s", 3),
+        Gate.at_most("agent_memory", report.agent_peak_rss_bytes / MEGABYTE, "MB resident", 500),
+        Gate.at_most("render_s_per_segment", report.render_s_per_segment, "s", 4),
     ]
     if install_size:
-        gates.append(_at_most("install_size", _install_bytes() / MEGABYTE, "MB of .[edge,cpu]", 400))
+        gates.append(Gate.at_most("install_size", _install_bytes() / MEGABYTE, "MB of .[edge,cpu]", 400))
     return Report("demo", tuple(gates), _results(report))
-
-
-def _at_least(name: str, value: float, unit: str, target: float) -> Gate:
-    return Gate(name, value, unit, target, value >= target)
-
-
-def _at_most(name: str, value: float, unit: str, target: float) -> Gate:
-    return Gate(name, value, unit, target, value <= target)
 
 
 def _results(report: DemoReport) -> dict[str, object]:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Child:
-    """`mirage ARGUMENTS` as a child process: stdout is its result, stderr goes to the log."""
+    """A `mirage` command as a child process: stdout is its result, stderr goes to the log."""
 
     def __init__(self, name: str, arguments: list[str], folder: Path) -> None:
         self.name = name

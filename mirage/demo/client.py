@@ -1,18 +1,79 @@
 """What the demo asks of the cloud, over the same HTTP API that everyone has."""
 
+import http.client
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
 from mirage.errors import DemoError
+from mirage.output import write_whole
+
+_TIMEOUT_S = 30.0
+
+
+class ClipView(msgspec.Struct, frozen=True):
+    """A rendered clip."""
+
+    frames: int
+    width: int
+    height: int
+    render_ms: int
+
+
+class SegmentView(msgspec.Struct, frozen=True):
+    """A segment as the API shows it; `layers` split `bytes`."""
+
+    id: int
+    sequence: int
+    render: str
+    bytes: int
+    layers: Mapping[str, int]
+    error: str | None = None
+    fault: str | None = None
+    clip: ClipView | None = None
 
 
 class CloudClient:
-    """Talks to a cloud on this machine."""
+    """Talks to a cloud on this machine about one camera."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, camera: str) -> None:
         self.address = f"http://127.0.0.1:{port}"
+        self._port = port
+        self._camera = camera
 
     def is_ready(self) -> bool:
         """Tell whether the cloud answers and finds itself healthy."""
         try:
-            self._get("/healthz")
-        except DemoError:
+            return self._get("/healthz")[0] == http.client.OK
+        except OSError:
             return False
-        return True
+
+    def segments(self) -> list[SegmentView]:
+        """List what has arrived so far, in order. Raises DemoError."""
+        status, body = self._get(f"/api/v1/segments?camera={self._camera}&limit=500")
+        if status == http.client.NOT_FOUND:
+            return []  # the camera has not been heard of yet
+        try:
+            segments = msgspec.json.decode(body, type=list[SegmentView])
+        except msgspec.DecodeError as error:
+            raise DemoError(f"{self.address}: segments answer {status}: {error}") from error
+        return sorted(segments, key=lambda segment: segment.sequence)
+
+    def fetch(self, segment: SegmentView, folder: Path) -> Path:
+        """Download a clip into a folder and give its path. Raises DemoError and OutputError."""
+        status, body = self._get(f"/api/v1/clips/{segment.id}.mp4")
+        if status != http.client.OK:
+            raise DemoError(f"{self.address}: clip {segment.id} answers {status}")
+        path = folder / f"{segment.sequence:06}.mp4"
+        write_whole(path, body)
+        return path
+
+    def _get(self, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_S)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()

@@ -1,14 +1,22 @@
 """What the demo found out: report.json, and the tables on the screen."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
 from mirage.decode import Decoded
-from mirage.demo.cost import WireCost, birth_bytes, cost_table, mqtt_bytes
+from mirage.demo.client import SegmentView
+from mirage.demo.cost import WireCost, birth_bytes, cost_table, mqtt_bytes, wire_costs
+from mirage.demo.meter import Totals
+from mirage.demo.summary import AgentSummary
 from mirage.ledger import Row, ledger_table
 from mirage.output import print_tables
-from mirage.reports import Encoded, Source
+from mirage.reports import Encoded, Source, encoded_report, source_report
+from mirage.version import SOFTWARE
+from wire.bundle import Bundle
+
+_HEADER = "header"  # the API's name for the bytes of a packet that are no layer
 
 
 class DemoReport(msgspec.Struct, frozen=True):
@@ -45,37 +53,79 @@ class DemoReport(msgspec.Struct, frozen=True):
     timeline: tuple[Row, ...]
 
 
-def demo_report(
-    encoded: Encoded,
-    decoded: Decoded,
-    costs: tuple[WireCost, ...],
-    timeline: Sequence[Row],
-    agent_peak_rss_bytes: int,
-    maker: "Maker",
-) -> DemoReport:
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What the parts of the demo have to say once all clips are there. `segments` are in order."""
+
+    agent: AgentSummary
+    segments: Sequence[SegmentView]
+    agent_peak_rss_bytes: int
+    mqtt: Totals
+
+
+def demo_report(finished: Finished, bundle: Bundle) -> DemoReport:
     """Put the parts together."""
-    on_wire = mqtt_bytes(costs)
+    costs = wire_costs(finished.mqtt)
+    timeline = _timeline(finished)
+    encoded = _encoded(finished, timeline)
     return DemoReport(
         **msgspec.structs.asdict(encoded),
-        **msgspec.structs.asdict(decoded),
-        mqtt_bytes=on_wire,
+        **msgspec.structs.asdict(_decoded(finished, encoded.source)),
+        mqtt_bytes=mqtt_bytes(costs),
         birth_bytes=birth_bytes(costs),
-        ratio_on_wire=encoded.source.raw_bytes / max(on_wire, 1),
+        ratio_on_wire=encoded.source.raw_bytes / max(mqtt_bytes(costs), 1),
         mqtt=costs,
-        agent_peak_rss_bytes=agent_peak_rss_bytes,
-        software=maker.software,
-        bundle=maker.bundle,
-        bundle_sha256=maker.bundle_sha256,
-        timeline=tuple(timeline),
+        agent_peak_rss_bytes=finished.agent_peak_rss_bytes,
+        software=SOFTWARE,
+        bundle=bundle.manifest.name,
+        bundle_sha256=bundle.sha256,
+        timeline=timeline,
     )
 
 
-class Maker(msgspec.Struct, frozen=True):
-    """By what a clip was made."""
+def _timeline(finished: Finished) -> tuple[Row, ...]:
+    shown = {segment.sequence: segment for segment in finished.segments}
+    zero_ms = min((part.start_ms for part in finished.agent.segments), default=0)
+    return tuple(
+        Row(
+            part.sequence,
+            (part.start_ms - zero_ms) / 1000,
+            part.duration_ms / 1000,
+            part.caption or "",
+            part.still,
+            {name: size for name, size in shown[part.sequence].layers.items() if name != _HEADER},
+            shown[part.sequence].bytes,
+            sum(part.timings_ms.values()),
+            _render_ms(shown[part.sequence]),
+        )
+        for part in finished.agent.segments
+        if part.sequence in shown
+    )
 
-    software: str
-    bundle: str
-    bundle_sha256: str
+
+def _encoded(finished: Finished, timeline: Sequence[Row]) -> Encoded:
+    camera = finished.agent.cameras[0]
+    duration_us = round(sum(row.duration_s for row in timeline) * 1e6)
+    source = source_report(camera.width, camera.height, camera.fps, camera.frames, duration_us)
+    return encoded_report(
+        source,
+        [row.layers for row in timeline],
+        sum(row.still for row in timeline),
+        sum(row.packet_bytes for row in timeline),
+        finished.agent.encode_s,
+    )
+
+
+def _decoded(finished: Finished, source: Source) -> Decoded:
+    clips = [segment.clip for segment in finished.segments if segment.clip is not None]
+    width, height = (clips[0].width, clips[0].height) if clips else (0, 0)
+    render_s = sum(clip.render_ms for clip in clips) / 1000
+    frames = sum(clip.frames for clip in clips)
+    return Decoded(frames, source.fps, width, height, render_s, render_s / max(len(clips), 1))
+
+
+def _render_ms(segment: SegmentView) -> float:
+    return 0.0 if segment.clip is None else segment.clip.render_ms
 
 
 def show(report: DemoReport, name: str) -> None:

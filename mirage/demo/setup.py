@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CAMERA = "demo"
+CAMERA_PATH = f"demo/here/edge-1/{CAMERA}"
 
 _EDGE = """\
 [device]

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cloud.render.mp4 import Mp4Writer
-from mirage.errors import OutputError
 from mirage.demo.films import join_clips, side_by_side
+from mirage.errors import OutputError
 
 NTSC = Fraction(30000, 1001)
 
