@@ -5,6 +5,7 @@ messages die with it. paho would send both again, and a broker that does not kno
 for ever. What was not acknowledged is in the spool anyway.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -52,9 +53,9 @@ class Link:
     """
 
     def __init__(
-        self, address: Address, client_id: str, will: Message, on_message: Callable[[bytes], None]
+        self, address: Address, client_id: str, will: Message | None, on_message: Callable[[bytes], None]
     ) -> None:
-        """Send CONNECT, or raise LinkError."""
+        """Connect and wait until the broker accepts, or raise LinkError."""
         self._address = address
         self._on_message = on_message
         self._refusal = ""
@@ -70,11 +71,7 @@ class Link:
             self._client.connect(address.host, address.port, keepalive=KEEPALIVE_S, clean_start=True)
         except (OSError, ValueError) as error:
             raise LinkError(f"{address}: {error}") from error
-
-    @property
-    def ready(self) -> bool:
-        """Whether the broker has accepted the connection."""
-        return self._accepted
+        self._await_acceptance()
 
     @property
     def in_flight(self) -> int:
@@ -115,10 +112,22 @@ class Link:
         if connection is not None:
             connection.close()
 
-    def _new_client(self, client_id: str, will: Message) -> mqtt.Client:
+    def _await_acceptance(self) -> None:
+        deadline_s = time.monotonic() + CONNECT_TIMEOUT_S
+        try:
+            while not self._accepted:
+                if time.monotonic() >= deadline_s:
+                    raise LinkError(f"{self._address}: no answer to CONNECT: is it an MQTT 5 broker?")
+                self.step(0.1)
+        except LinkError:
+            self.drop()
+            raise
+
+    def _new_client(self, client_id: str, will: Message | None) -> mqtt.Client:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
         client.connect_timeout = CONNECT_TIMEOUT_S
-        client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
+        if will is not None:
+            client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_subscribe = self._was_subscribed

@@ -118,8 +118,6 @@ class Uplink:
         client_id = f"{topics.tenant}/{topics.site}/{topics.device}"
         link = Link(self._address, client_id, will, self._acknowledged)
         try:
-            while not link.ready:
-                link.step(_STEP_S)
             self._greet(link)
             log.info("uplink is up", broker=str(self._address))
             while not self._is_over(finish, drain_timeout_s):

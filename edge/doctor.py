@@ -1,0 +1,122 @@
+"""What works on this device and what does not, before the agent is started."""
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+
+from edge.camera import CameraError, is_live, open_camera
+from edge.config import CameraSource, Config
+from edge.identity import software
+from edge.link import Address, Link, LinkError
+from edge.pipeline import Pipeline, short_side_px
+from edge.segmenter import RawSegment
+from edge.spool import Spool, SpoolError
+from wire.bundle import Bundle, BundleError
+
+_KNOWN = (BundleError, CameraError, LinkError, SpoolError)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. Where it is not ok, `detail` says what and where."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def examine(config: Config) -> list[Finding]:
+    """Look at everything that the agent needs; tries each part for real and raises nothing for it."""
+    findings = [_software(), _opencv(), _onnxruntime()]
+    findings += _bundle(config)
+    findings.append(_try("spool", partial(_spool, config)))
+    findings.append(_try("broker", partial(_broker, config)))
+    findings += [
+        _try(f"camera {camera.name}", lambda camera=camera: _camera(camera)) for camera in config.camera
+    ]
+    return findings
+
+
+def _try(name: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, ok=True, detail=look())
+    except _KNOWN as error:
+        return Finding(name, ok=False, detail=str(error))
+
+
+def _software() -> Finding:
+    detail = f"{software()}, Python {platform.python_version()} on {platform.machine()}"
+    return Finding("software", ok=True, detail=detail)
+
+
+def _opencv() -> Finding:
+    backends = sorted({_backend(number) for number in cv2.videoio_registry.getBackends()})
+    detail = f"{cv2.__version__}, reads video with {', '.join(backends)}"
+    return Finding("opencv", ok=bool(backends), detail=detail)
+
+
+def _backend(number: int) -> str:
+    return str(cv2.videoio_registry.getBackendName(number))
+
+
+def _onnxruntime() -> Finding:
+    providers = ", ".join(ort.get_available_providers())
+    return Finding("onnxruntime", ok=True, detail=f"{ort.__version__}, made for {providers}")
+
+
+def _bundle(config: Config) -> Iterator[Finding]:
+    path = Path(config.bundle.path)
+    loaded = _try("bundle", lambda: _describe_bundle(Bundle.load(path, "edge")))
+    yield loaded
+    if loaded.ok:
+        yield _try("models", lambda: _time_models(Bundle.load(path, "edge"), config))
+
+
+def _describe_bundle(bundle: Bundle) -> str:
+    return f"{bundle.manifest.name} {bundle.short_sha256} at {bundle.root}, every file as its hash says"
+
+
+def _time_models(bundle: Bundle, config: Config) -> str:
+    """Run everything twice on a made-up segment; the first time is spent on allocations."""
+    pipeline = Pipeline(bundle, config.settings())
+    side = short_side_px(bundle)
+    frames = np.random.default_rng(0).integers(0, 255, (8, side, side, 3)).astype(np.uint8)
+    times = np.arange(8, dtype=np.int64) * 250
+    raw = RawSegment(0, 2000, frames, times, keyframe=0, still=False, cut=False)
+    pipeline.understand(raw)
+    begun = time.perf_counter()
+    pipeline.understand(raw)
+    spent_s = time.perf_counter() - begun
+    return f"a segment of 2 s takes {spent_s:.2f} s"
+
+
+def _spool(config: Config) -> str:
+    spool = Spool(Path(config.spool.path), config.spool.max_bytes)
+    backlog = spool.backlog()
+    spool.close()
+    return f"{config.spool.path}: {backlog.packets} packets wait, {backlog.body_bytes} bytes"
+
+
+def _broker(config: Config) -> str:
+    """Connect as another client, so that a running agent is not thrown out."""
+    address = Address(config.broker.host, config.broker.port)
+    begun = time.perf_counter()
+    link = Link(address, f"{config.device.id}-doctor", None, lambda _: None)
+    link.close()
+    link.drop()
+    return f"{address}: MQTT 5 connection in {(time.perf_counter() - begun) * 1e3:.0f} ms"
+
+
+def _camera(camera: CameraSource) -> str:
+    opened = open_camera(camera.source)
+    info = opened.info
+    opened.close()
+    kind = "live" if is_live(camera.source) else f"file of {info.duration_s or 0:.1f} s"
+    return f"{camera.source}: {info.width}x{info.height} at {info.fps:g} frames/s, {kind}"
