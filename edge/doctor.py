@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,8 @@ class Finding:
 def examine(config: Config) -> list[Finding]:
     """Look at everything that the agent needs; tries each part for real and raises nothing for it."""
     findings = [_software(), _opencv(), _onnxruntime()]
-    findings += _bundle(config)
+    findings.append(_try("bundle", partial(_bundle, config)))
+    findings.append(_try("models", partial(_models, config)))
     findings.append(_try("spool", partial(_spool, config)))
     findings.append(_try("broker", partial(_broker, config)))
     findings += [
@@ -71,20 +72,14 @@ def _onnxruntime() -> Finding:
     return Finding("onnxruntime", ok=True, detail=f"{ort.__version__}, made for {providers}")
 
 
-def _bundle(config: Config) -> Iterator[Finding]:
-    path = Path(config.bundle.path)
-    loaded = _try("bundle", lambda: _describe_bundle(Bundle.load(path, "edge")))
-    yield loaded
-    if loaded.ok:
-        yield _try("models", lambda: _time_models(Bundle.load(path, "edge"), config))
-
-
-def _describe_bundle(bundle: Bundle) -> str:
+def _bundle(config: Config) -> str:
+    bundle = Bundle.load(Path(config.bundle.path), "edge")
     return f"{bundle.manifest.name} {bundle.short_sha256} at {bundle.root}, every file as its hash says"
 
 
-def _time_models(bundle: Bundle, config: Config) -> str:
+def _models(config: Config) -> str:
     """Run everything twice on a made-up segment; the first time is spent on allocations."""
+    bundle = Bundle.load(Path(config.bundle.path), "edge")
     pipeline = Pipeline(bundle, config.settings())
     side = short_side_px(bundle)
     frames = np.random.default_rng(0).integers(0, 255, (8, side, side, 3)).astype(np.uint8)
@@ -93,8 +88,7 @@ def _time_models(bundle: Bundle, config: Config) -> str:
     pipeline.understand(raw)
     begun = time.perf_counter()
     pipeline.understand(raw)
-    spent_s = time.perf_counter() - begun
-    return f"a segment of 2 s takes {spent_s:.2f} s"
+    return f"a segment of 2 s takes {time.perf_counter() - begun:.2f} s"
 
 
 def _spool(config: Config) -> str:

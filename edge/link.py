@@ -71,7 +71,11 @@ class Link:
             self._client.connect(address.host, address.port, keepalive=KEEPALIVE_S, clean_start=True)
         except (OSError, ValueError) as error:
             raise LinkError(f"{address}: {error}") from error
-        self._await_acceptance()
+        try:
+            self._await_acceptance()
+        except LinkError:
+            self.drop()
+            raise
 
     @property
     def in_flight(self) -> int:
@@ -114,14 +118,10 @@ class Link:
 
     def _await_acceptance(self) -> None:
         deadline_s = time.monotonic() + CONNECT_TIMEOUT_S
-        try:
-            while not self._accepted:
-                if time.monotonic() >= deadline_s:
-                    raise LinkError(f"{self._address}: no answer to CONNECT: is it an MQTT 5 broker?")
-                self.step(0.1)
-        except LinkError:
-            self.drop()
-            raise
+        while not self._accepted:
+            self.step(0.1)
+            if time.monotonic() >= deadline_s:
+                raise LinkError(f"{self._address}: no answer to CONNECT: is it an MQTT 5 broker?")
 
     def _new_client(self, client_id: str, will: Message | None) -> mqtt.Client:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
