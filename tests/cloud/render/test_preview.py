@@ -1,0 +1,111 @@
+"""The preview renderer on the shipped bundle."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cloud.render.preview import PreviewRenderer
+from cloud.render.renderer import Context, RenderError
+from edge.appearance import AppearanceEncoder
+from wire.bundle import Bundle, BundleError
+from wire.documents import CameraInfo
+from wire.motion import CameraMotion, Motion
+from wire.policy import Policy
+from wire.segment import Segment
+
+CAMERA = CameraInfo("yard", 320, 180, 10.0)
+NOBODY = Context(None, None)
+POLICY = Policy(long_side_px=160)
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny: Path) -> Bundle:
+    return Bundle.load(tiny)
+
+
+@pytest.fixture(scope="module")
+def renderer(bundle: Bundle) -> PreviewRenderer:
+    return PreviewRenderer(bundle)
+
+
+@pytest.fixture(scope="module")
+def segment(bundle: Bundle) -> Segment:
+    """Two seconds of a picture of a bright block on a dark ground."""
+    picture = np.full((180, 320, 3), 40, np.uint8)
+    picture[60:120, 110:210] = (230, 210, 190)
+    tokens = AppearanceEncoder(bundle).encode(picture)
+    return Segment(
+        0, 2000, "a white box on a gray floor nothing moves", Motion(), tokens, 0, still=False, cut=False
+    )
+
+
+def test_frames_fill_the_segment_at_the_asked_size(renderer: PreviewRenderer, segment: Segment) -> None:
+    frames = renderer.render(segment, NOBODY, CAMERA, POLICY, seed=0)
+    assert frames.shape == (20, 90, 160, 3)
+    assert frames.dtype == np.uint8
+
+
+def test_the_same_seed_gives_the_same_frames(
+    bundle: Bundle, renderer: PreviewRenderer, segment: Segment
+) -> None:
+    moving = replace(segment, motion=Motion(CameraMotion(pan_x=0.2)))
+    again = PreviewRenderer(bundle)
+    first = renderer.render(moving, Context(None, segment), CAMERA, POLICY, seed=3)
+    assert np.array_equal(first, again.render(moving, Context(None, segment), CAMERA, POLICY, seed=3))
+
+
+def test_a_still_segment_holds_its_keyframe(renderer: PreviewRenderer, segment: Segment) -> None:
+    frames = renderer.render(replace(segment, still=True, duration_ms=60_000), NOBODY, CAMERA, POLICY, seed=0)
+    assert len(frames) == 600
+    assert (frames == frames[0]).all()
+
+
+def test_a_prefix_of_the_planes_renders_too(renderer: PreviewRenderer, segment: Segment) -> None:
+    assert segment.tokens is not None
+    coarse = replace(segment, tokens=segment.tokens[:4])
+    assert renderer.render(coarse, NOBODY, CAMERA, POLICY, seed=0).shape == (20, 90, 160, 3)
+
+
+def test_without_appearance_the_scene_before_is_kept(renderer: PreviewRenderer, segment: Segment) -> None:
+    bare = replace(segment, tokens=None, start_ms=2000, still=True)
+    kept = renderer.render(bare, Context(segment, None), CAMERA, POLICY, seed=0)
+    shown = renderer.render(replace(segment, still=True), NOBODY, CAMERA, POLICY, seed=0)
+    assert np.array_equal(kept[0], shown[0])
+
+
+def displacement(frames: NDArray[np.uint8]) -> float:
+    """Measure how far the picture moves to the right, first frame to last, in fractions of its width."""
+    first, last = (cv2.cvtColor(frames[n], cv2.COLOR_RGB2GRAY).astype(np.float32) for n in (0, -1))
+    window = cv2.createHanningWindow(first.shape[::-1], cv2.CV_32F)
+    (x, _), _ = cv2.phaseCorrelate(first, last, window)
+    return float(x) / first.shape[1]
+
+
+@pytest.mark.parametrize("pan", [-0.2, 0.2])
+def test_the_motion_layer_moves_the_picture_its_way(
+    renderer: PreviewRenderer, segment: Segment, pan: float
+) -> None:
+    moving = replace(segment, motion=Motion(CameraMotion(pan_x=pan)), caption="a white box")
+    moved = displacement(renderer.render(moving, NOBODY, CAMERA, POLICY, seed=0))
+    assert moved * pan > 0
+    assert abs(moved) == pytest.approx(abs(pan), rel=0.5)
+
+
+def test_tokens_of_another_grid_are_refused(renderer: PreviewRenderer, segment: Segment) -> None:
+    foreign = replace(segment, tokens=np.zeros((4, 4, 4), np.uint8))
+    with pytest.raises(RenderError, match="tokens have shape"):
+        renderer.render(foreign, NOBODY, CAMERA, POLICY, seed=0)
+
+
+def test_a_bundle_without_its_options_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    copy = tmp_path / "tiny"
+    shutil.copytree(bundle.root, copy)
+    text = (copy / "bundle.toml").read_text()
+    (copy / "bundle.toml").write_text(text.replace("flow_scale", "flow_size"))
+    with pytest.raises(BundleError, match="needs a number for flow_scale"):
+        PreviewRenderer(Bundle.load(copy))
