@@ -114,9 +114,9 @@ def demo(
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Keep the page open at the end.")] = True,
 ) -> None:
     """Send a clip through edge agent, MQTT broker and cloud on this machine."""
-    from mirage.demo import run as command
+    from mirage.demo.run import main as command
 
-    command.main(video, out, bundle, seconds, serve=serve)
+    command(video, out, bundle, seconds, serve=serve)
 
 
 def main() -> None:

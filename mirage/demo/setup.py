@@ -35,6 +35,7 @@ _CLOUD = """\
 [broker]
 host = "127.0.0.1"
 port = {broker_port}
+ack_interval_s = 2.0
 
 [store]
 url = {url}
