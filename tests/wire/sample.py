@@ -1,0 +1,24 @@
+"""Captions and tokens for tests: such as cameras give, but made up."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+CAPTIONS = [
+    "a brown dog runs to the left in a park",
+    "a white car drives up on a grey street",
+    "a man in a red shirt walks slowly to the right",
+    "two people stand still on a white floor",
+    "the camera pans right quickly over a green field",
+    "a woman holds a blue cup and nothing moves",
+]
+
+
+def smooth_tokens(count: int, seed: int) -> NDArray[np.uint8]:
+    """Make tokens (count, 6, 8, 8) below 8 that are alike where cells and planes are neighbours."""
+    chance = np.random.default_rng(seed)
+    field = chance.normal(size=(count, 6, 10, 10))
+    field = field[..., 1:, :] + field[..., :-1, :]
+    field = field[..., 1:] + field[..., :-1]
+    field[:, 1:] += field[:, :-1]
+    field /= field.std()
+    return np.clip(np.round(field[..., :8, :8] * 1.6 + 3.5), 0, 7).astype(np.uint8)

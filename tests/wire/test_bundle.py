@@ -1,0 +1,187 @@
+"""Bundles: whole and unchanged, or an error that names the file."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.tables import text_tables, token_tables
+from tests.wire.sample import CAPTIONS, smooth_tokens
+from wire.bundle import Bundle, BundleError
+
+MANIFEST = """\
+schema = 1
+name = "tiny"
+licence = "Apache-2.0"
+[captioner]
+encoder = "captioner/encoder.onnx"
+decoder = "captioner/decoder.onnx"
+tokenizer = "captioner/tokenizer.json"
+max_tokens = 24
+start_token = 1
+end_token = 2
+tile_px = 160
+mean = [0.5, 0.5, 0.5]
+std = [0.5, 0.5, 1]
+layout = ["frame", "frame", "frame", "flow"]
+[appearance]
+encoder = "appearance/encoder.onnx"
+tables = "appearance/tables.npz"
+input_px = 128
+grid = [8, 8]
+levels = 8
+planes = 6
+coarse_planes = 2
+default_planes = 4
+[text]
+tables = "text/tables.npz"
+[renderer]
+backend = "preview"
+decoder = "renderer/decoder.onnx"
+[renderer.options]
+flow_frames = 8
+[quality]
+psnr_db = 21.5
+[files]
+"""
+GRAPHS = (
+    "captioner/encoder.onnx",
+    "captioner/decoder.onnx",
+    "captioner/tokenizer.json",
+    "appearance/encoder.onnx",
+    "renderer/decoder.onnx",
+    "renderer/card.md",
+)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("bundle")
+    for name in (*GRAPHS, "text/tables.npz", "appearance/tables.npz"):
+        (root / name).parent.mkdir(exist_ok=True)
+    for name in GRAPHS:
+        (root / name).write_bytes(name.encode())
+    np.savez(root / "text/tables.npz", allow_pickle=False, **text_tables(CAPTIONS))
+    tables = token_tables(smooth_tokens(50, seed=4), levels=8, coarse_planes=2)
+    np.savez(root / "appearance/tables.npz", allow_pickle=False, **tables)
+    return root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    """Copy a bundle's folder for a test that damages it."""
+    copy = tmp_path / "tiny"
+    for path in made.rglob("*.*"):
+        target = copy / path.relative_to(made)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    hashes = [
+        f'"{path.relative_to(copy).as_posix()}" = "{hashlib.sha256(path.read_bytes()).hexdigest()}"'
+        for path in sorted(copy.rglob("*.*"))
+    ]
+    (copy / "bundle.toml").write_text(MANIFEST + "\n".join(hashes) + "\n")
+    return copy
+
+
+def change(root: Path, old: str, new: str) -> None:
+    path = root / "bundle.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_bundle_gives_its_manifest_and_tables(root: Path) -> None:
+    bundle = Bundle.load(root)
+    assert bundle.manifest.captioner.tile_px == 160
+    assert bundle.manifest.captioner.std == (0.5, 0.5, 1.0)
+    assert bundle.manifest.renderer.options == {"flow_frames": 8}
+    assert bundle.path("captioner/encoder.onnx").read_bytes() == b"captioner/encoder.onnx"
+    text = bundle.text_model()
+    assert text.decode(text.encode("a brown dog")) == "a brown dog"
+    tokens = bundle.token_model()
+    assert tokens is not None
+    assert (tokens.planes, tokens.coarse_planes) == (6, 2)
+
+
+def test_its_name_on_the_wire_is_the_manifests_hash(root: Path) -> None:
+    digest = hashlib.sha256((root / "bundle.toml").read_bytes()).hexdigest()
+    bundle = Bundle.load(root)
+    assert (bundle.sha256, bundle.short_sha256) == (digest, digest[:16])
+
+
+@pytest.mark.parametrize("name", [*GRAPHS, "text/tables.npz", "appearance/tables.npz"])
+def test_a_changed_or_missing_file_is_named(root: Path, name: str) -> None:
+    path = root / name
+    path.write_bytes(path.read_bytes() + b"!")
+    with pytest.raises(BundleError, match=f"{name}: SHA-256 is"):
+        Bundle.load(root)
+    path.unlink()
+    with pytest.raises(BundleError, match=f"{name}: No such file"):
+        Bundle.load(root)
+
+
+def test_each_half_needs_only_its_own_files(root: Path) -> None:
+    (root / "renderer/decoder.onnx").unlink()
+    edge = Bundle.load(root, half="edge")
+    edge.codec()
+    with pytest.raises(BundleError, match="not among the files of the edge half"):
+        edge.path("renderer/decoder.onnx")
+    with pytest.raises(BundleError, match="renderer/decoder.onnx"):
+        Bundle.load(root, half="cloud")
+
+
+def test_the_cloud_does_not_need_the_senders_graphs(root: Path) -> None:
+    (root / "captioner/encoder.onnx").unlink()
+    (root / "appearance/encoder.onnx").unlink()
+    cloud = Bundle.load(root, half="cloud")
+    cloud.codec()
+    assert cloud.path("renderer/card.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        pytest.param("tile_px", "tile_size", "tile_size", id="unknown key"),
+        pytest.param('name = "tiny"', 'name = "tiny"\ncolour = 1', "colour", id="unknown key at the top"),
+        pytest.param("schema = 1", "schema = 2", "schema", id="later schema"),
+        pytest.param("max_tokens = 24", "", "max_tokens", id="missing key"),
+        pytest.param("tile_px = 160", "tile_px = 0", "tile_px", id="no pixels"),
+        pytest.param('"flow"]', '"depth"]', "layout", id="unknown tile"),
+        pytest.param("default_planes = 4", "default_planes = 1", "coarse_planes", id="planes disagree"),
+        pytest.param(
+            'renderer/decoder.onnx"\n[', 'renderer/other.onnx"\n[', "no hash", id="file without a hash"
+        ),
+        pytest.param('"renderer/card.md"', '"../card.md"', "not inside", id="path leaves the bundle"),
+        pytest.param('"renderer/card.md"', '"/etc/passwd"', "not inside", id="absolute path"),
+        pytest.param("[text]", "[text", "bundle.toml", id="no TOML"),
+        pytest.param("planes = 6", "planes = 7", "not the manifest's", id="tables of another model"),
+    ],
+)
+def test_a_bad_manifest_is_refused(root: Path, old: str, new: str, reason: str) -> None:
+    change(root, old, new)
+    with pytest.raises(BundleError, match=reason):
+        Bundle.load(root).codec()
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"bundle\.toml: No such file"):
+        Bundle.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a zip", b"PK\x03\x04" + bytes(40)], ids=["empty", "text", "cut off"]
+)
+def test_tables_that_are_none_are_named(root: Path, content: bytes) -> None:
+    path = root / "text/tables.npz"
+    change(root, hashlib.sha256(path.read_bytes()).hexdigest(), hashlib.sha256(content).hexdigest())
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=r"text/tables\.npz"):
+        Bundle.load(root).text_model()
+
+
+def test_a_bundle_may_have_no_appearance(root: Path) -> None:
+    text = (root / "bundle.toml").read_text()
+    start, end = text.index("[appearance]"), text.index("[text]")
+    (root / "bundle.toml").write_text(text[:start] + text[end:])
+    assert Bundle.load(root).token_model() is None
