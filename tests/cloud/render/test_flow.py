@@ -2,18 +2,19 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cloud.render.flow import at_time, compose, shifted_times
 
 SIDE = 8
 
 
-def ramp(height: int = 32, width: int = 48) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def ramp(height: int = 32, width: int = 48) -> NDArray[np.uint8]:
     row = np.linspace(0, 255, width).astype(np.uint8)
     return np.broadcast_to(row[None, :, None], (height, width, 3)).copy()
 
 
-def field(flow_a: float = 0.0, flow_b: float = 0.0, blend: float = -1.0) -> np.ndarray:  # type: ignore[type-arg]
+def field(flow_a: float = 0.0, flow_b: float = 0.0, blend: float = -1.0) -> NDArray[np.float32]:
     made = np.zeros((5, SIDE, SIDE), np.float32)
     made[0], made[2], made[4] = flow_a, flow_b, blend
     return made

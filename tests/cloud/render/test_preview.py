@@ -83,7 +83,7 @@ def displacement(frames: NDArray[np.uint8]) -> float:
     first, last = (cv2.cvtColor(frames[n], cv2.COLOR_RGB2GRAY).astype(np.float32) for n in (0, -1))
     window = cv2.createHanningWindow(first.shape[::-1], cv2.CV_32F)
     (x, _), _ = cv2.phaseCorrelate(first, last, window)
-    return float(x) / first.shape[1]
+    return float(x / first.shape[1])
 
 
 @pytest.mark.parametrize("pan", [-0.2, 0.2])

@@ -1,0 +1,125 @@
+"""The cloud's settings, from one TOML file. Unknown keys are errors that name the key.
+
+    [broker]   host, port = 1883, group = "cloud", envelope = "none", ack_interval_s = 5.0
+    [store]    url = "sqlite:///store.db", objects = "objects"
+    [bundle]   paths = ["models/tiny"]
+    [serve]    host = "127.0.0.1", port = 8080
+    [render]   long_side_px = 256, steps = 4, policy = "on-demand" (or "all"), threads = 2
+
+Paths are relative to the file's folder, that of an SQLite url too.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from wire import topics
+from wire.policy import Policy, PolicyError
+from wire.toml import TomlError, parse_as
+from wire.topics import TopicError
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+_SQLITE = "sqlite:///"
+
+
+class ConfigError(ValueError):
+    """The settings cannot be used; the message names the file and the key."""
+
+
+class Broker(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where packets come from.
+
+    Several clouds may share the work as one `group` ("": this one alone gets everything); each of them
+    needs its own `client`, under which the broker keeps what came while it was away. Sealed envelopes need
+    enrolment, which this version does not know.
+    """
+
+    host: Annotated[str, Meta(min_length=1)]
+    port: Port = 1883
+    group: str = "cloud"
+    client: str = "mirage-cloud"
+    envelope: Literal["none"] = "none"
+    ack_interval_s: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+
+
+class StorePlace(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where packets and clips are kept: a database, and a folder or an object store's URL."""
+
+    url: str = "sqlite:///store.db"
+    objects: str = "objects"
+
+
+class BundlePaths(Struct, frozen=True, forbid_unknown_fields=True):
+    """The bundles that devices may use."""
+
+    paths: Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
+class Serve(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where API and page listen. There is no login: bind to what may see the pictures."""
+
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Port = 8080
+
+
+class Render(Struct, frozen=True, forbid_unknown_fields=True):
+    """How clips are made, and whether all are or only those that someone looks at."""
+
+    long_side_px: int = 256
+    steps: int = 4
+    policy: Literal["all", "on-demand"] = "on-demand"
+    threads: Annotated[int, Meta(ge=1, le=256)] = 2
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file. Valid by construction."""
+
+    broker: Broker
+    bundle: BundlePaths
+    store: StorePlace = StorePlace()
+    serve: Serve = Serve()
+    render: Render = Render()
+
+    def __post_init__(self) -> None:
+        try:
+            if self.broker.group:
+                topics.check_id("broker.group", self.broker.group)
+            topics.check_id("broker.client", self.broker.client)
+            Policy(self.render.long_side_px, self.render.steps)
+        except (TopicError, PolicyError) as error:
+            raise ValueError(str(error)) from error
+
+    @property
+    def receiver_policy(self) -> Policy:
+        return Policy(self.render.long_side_px, self.render.steps)
+
+
+def load(path: Path) -> Config:
+    """Read a settings file, or raise ConfigError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    return parse(data, path)
+
+
+def parse(data: bytes, path: Path) -> Config:
+    """Read the content of the settings file `path`, or raise ConfigError."""
+    try:
+        config = parse_as(data, Config, str(path))
+    except TomlError as error:
+        raise ConfigError(str(error)) from error
+    return _with_paths_below(config, path.parent)
+
+
+def _with_paths_below(config: Config, folder: Path) -> Config:
+    url, objects = config.store.url, config.store.objects
+    if url.startswith(_SQLITE):
+        url = _SQLITE + str(folder / url.removeprefix(_SQLITE))
+    if "://" not in objects:
+        objects = str(folder / objects)
+    store = replace(config.store, url=url, objects=objects)
+    bundle = replace(config.bundle, paths=tuple(str(folder / path) for path in config.bundle.paths))
+    return replace(config, store=store, bundle=bundle)
