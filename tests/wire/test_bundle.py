@@ -127,7 +127,7 @@ def test_each_half_needs_only_its_own_files(root: Path) -> None:
     edge.codec()
     with pytest.raises(BundleError, match="not among the files of the edge half"):
         edge.path("renderer/decoder.onnx")
-    with pytest.raises(BundleError, match="renderer/decoder.onnx"):
+    with pytest.raises(BundleError, match=r"renderer/decoder\.onnx"):
         Bundle.load(root, half="cloud")
 
 

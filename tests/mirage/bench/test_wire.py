@@ -14,7 +14,7 @@ from wire.tokens import TokenModel
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "_SECONDS", 0.01)
+    monkeypatch.setattr(wire, "SECONDS", 0.01)
 
 
 def test_captions_to_code_are_of_many_kinds() -> None:
