@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from edge.decoder import GreedyDecoder
 from edge.runtime import open_session
+from edge.vocabulary import Vocabulary
 from wire.bundle import Bundle
 from wire.grid import frame_grid
 
@@ -21,14 +21,14 @@ class Captioner:
         self._encoder = open_session(bundle.path(info.encoder), threads, engine_cache)
         decoder = open_session(bundle.path(info.decoder), threads, engine_cache)
         self._decoder = GreedyDecoder(decoder, info.start_token, info.end_token, info.max_tokens)
-        self._tokenizer = Tokenizer.from_file(str(bundle.path(info.tokenizer)))
+        self._vocabulary = Vocabulary.from_file(bundle.path(info.tokenizer))
         self._mean = np.array(info.mean, np.float32)
         self._deviation = np.array(info.std, np.float32)
 
     def describe(self, frames: NDArray[np.uint8]) -> str:
         """Caption frames (N, h, w, 3); the same frames always give the same words."""
         ids = self.tokens(frame_grid(frames, self._info.tile_px, self._info.layout))
-        return " ".join(self._tokenizer.decode(ids, skip_special_tokens=True).split())
+        return " ".join(self._vocabulary.decode(ids).split())
 
     def tokens(self, grid: NDArray[np.uint8]) -> list[int]:
         """Token ids for a frame grid (S, S, 3), without start and end."""
