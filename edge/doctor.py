@@ -39,9 +39,7 @@ def examine(config: Config) -> list[Finding]:
     findings.append(_try("models", partial(_models, config)))
     findings.append(_try("spool", partial(_spool, config)))
     findings.append(_try("broker", partial(_broker, config)))
-    findings += [
-        _try(f"camera {camera.name}", lambda camera=camera: _camera(camera)) for camera in config.camera
-    ]
+    findings += [_try(f"camera {camera.name}", partial(_camera, camera)) for camera in config.camera]
     return findings
 
 
