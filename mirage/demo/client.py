@@ -10,6 +10,7 @@ from mirage.errors import DemoError
 from mirage.output import write_whole
 
 _TIMEOUT_S = 30.0
+_PAGE = 500
 
 
 class ClipView(msgspec.Struct, frozen=True):
@@ -26,11 +27,15 @@ class SegmentView(msgspec.Struct, frozen=True):
 
     id: int
     sequence: int
-    render: str
+    start_ms: int
+    duration_ms: int
+    still: bool
+    caption: str | None
+    fault: str | None
     bytes: int
     layers: Mapping[str, int]
+    render: str
     error: str | None = None
-    fault: str | None = None
     clip: ClipView | None = None
 
 
@@ -51,14 +56,12 @@ class CloudClient:
 
     def segments(self) -> list[SegmentView]:
         """List what has arrived so far, in order. Raises DemoError."""
-        status, body = self._get(f"/api/v1/segments?camera={self._camera}&limit=500")
-        if status == http.client.NOT_FOUND:
-            return []  # the camera has not been heard of yet
-        try:
-            segments = msgspec.json.decode(body, type=list[SegmentView])
-        except msgspec.DecodeError as error:
-            raise DemoError(f"{self.address}: segments answer {status}: {error}") from error
-        return sorted(segments, key=lambda segment: segment.sequence)
+        newest_first: list[SegmentView] = []
+        while page := self._page(newest_first[-1].start_ms if newest_first else None):
+            newest_first += page
+            if len(page) < _PAGE:
+                break
+        return sorted(newest_first, key=lambda segment: segment.sequence)
 
     def fetch(self, segment: SegmentView, folder: Path) -> Path:
         """Download a clip into a folder and give its path. Raises DemoError and OutputError."""
@@ -68,6 +71,16 @@ class CloudClient:
         path = folder / f"{segment.sequence:06}.mp4"
         write_whole(path, body)
         return path
+
+    def _page(self, before_ms: int | None) -> list[SegmentView]:
+        bound = "" if before_ms is None else f"&before_ms={before_ms}"
+        status, body = self._get(f"/api/v1/segments?camera={self._camera}&limit={_PAGE}{bound}")
+        if status == http.client.NOT_FOUND:
+            return []  # the camera has not been heard of yet
+        try:
+            return msgspec.json.decode(body, type=list[SegmentView])
+        except msgspec.DecodeError as error:
+            raise DemoError(f"{self.address}: segments answer {status}: {error}") from error
 
     def _get(self, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_S)

@@ -84,22 +84,21 @@ def demo_report(finished: Finished, bundle: Bundle) -> DemoReport:
 
 
 def _timeline(finished: Finished) -> tuple[Row, ...]:
-    shown = {segment.sequence: segment for segment in finished.segments}
-    zero_ms = min((part.start_ms for part in finished.agent.segments), default=0)
+    encode_ms = {part.sequence: sum(part.timings_ms.values()) for part in finished.agent.segments}
+    zero_ms = min((segment.start_ms for segment in finished.segments), default=0)
     return tuple(
         Row(
-            part.sequence,
-            (part.start_ms - zero_ms) / 1000,
-            part.duration_ms / 1000,
-            part.caption or "",
-            part.still,
-            {name: size for name, size in shown[part.sequence].layers.items() if name != _HEADER},
-            shown[part.sequence].bytes,
-            sum(part.timings_ms.values()),
-            _render_ms(shown[part.sequence]),
+            segment.sequence,
+            (segment.start_ms - zero_ms) / 1000,
+            segment.duration_ms / 1000,
+            segment.caption or "",
+            segment.still,
+            {name: size for name, size in segment.layers.items() if name != _HEADER},
+            segment.bytes,
+            encode_ms.get(segment.sequence, 0.0),  # the agent remembers the last few hundred
+            0.0 if segment.clip is None else segment.clip.render_ms,
         )
-        for part in finished.agent.segments
-        if part.sequence in shown
+        for segment in finished.segments
     )
 
 
@@ -122,10 +121,6 @@ def _decoded(finished: Finished, source: Source) -> Decoded:
     render_s = sum(clip.render_ms for clip in clips) / 1000
     frames = sum(clip.frames for clip in clips)
     return Decoded(frames, source.fps, width, height, render_s, render_s / max(len(clips), 1))
-
-
-def _render_ms(segment: SegmentView) -> float:
-    return 0.0 if segment.clip is None else segment.clip.render_ms
 
 
 def show(report: DemoReport, name: str) -> None:

@@ -18,13 +18,9 @@ class CameraPart(msgspec.Struct, frozen=True):
 
 
 class SegmentPart(msgspec.Struct, frozen=True):
-    """One segment: what was said, and how long each stage took."""
+    """One segment: how long each stage took."""
 
     sequence: int
-    start_ms: int
-    duration_ms: int
-    caption: str | None
-    still: bool
     timings_ms: Mapping[str, float]
 
 
