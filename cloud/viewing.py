@@ -1,0 +1,76 @@
+"""What someone who looks can do: ask for a segment's clip, and get it once it is made."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cloud import jobs
+from cloud.catalog import Catalog, SegmentView
+from cloud.clock import Clock, wall_ms
+from cloud.objects import MissingObjectError, Objects
+from cloud.schema import ClipRow
+from cloud.store import Store
+
+
+class NoClipError(LookupError):
+    """The clip is not made yet, or is gone; `segment` tells how far it is."""
+
+    def __init__(self, segment: SegmentView) -> None:
+        super().__init__(f"segment {segment.id} has no clip: {segment.error or segment.render}")
+        self.segment = segment
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object that is there. `tag` changes with its content."""
+
+    key: str
+    size: int
+    tag: str
+    media_type: str
+
+
+class Viewing:
+    """Answers to people and programs that look; safe to share between threads."""
+
+    def __init__(self, store: Store, objects: Objects, clock: Clock = wall_ms) -> None:
+        self.catalog = Catalog(store)
+        self._store = store
+        self._objects = objects
+        self._clock = clock
+
+    def ask(self, segment_id: int) -> SegmentView:
+        """Have a segment rendered before all that nobody waits for. Raises UnknownSegmentError."""
+        segment = self.catalog.segment(segment_id)
+        if segment.render == "done" and self._made(segment_id) is not None:
+            return segment
+        with self._store.write() as session:
+            jobs.enqueue(session, segment_id, self._clock(), urgent=True)
+        return self.catalog.segment(segment_id)
+
+    def find(self, segment_id: int, kind: Literal["video", "poster"]) -> Stored:
+        """Find the clip or the poster of a segment, asking for it where it is missing.
+
+        Raises UnknownSegmentError, and NoClipError where there is none yet.
+        """
+        clip = self._made(segment_id)
+        if clip is None:
+            segment = self.catalog.segment(segment_id)
+            raise NoClipError(segment if segment.render == "failed" else self.ask(segment_id))
+        tag = f'"{clip.fingerprint[:32]}"'
+        if kind == "video":
+            return Stored(clip.video_key, clip.size, tag, "video/mp4")
+        return Stored(clip.poster_key, self._objects.size(clip.poster_key), tag, "image/jpeg")
+
+    def read(self, stored: Stored, start: int, end: int) -> bytes:
+        """Read bytes `start` to `end` (excluded) of an object."""
+        return self._objects.read(stored.key, start, end)
+
+    def _made(self, segment_id: int) -> ClipRow | None:
+        """Give the clip, if its objects are there and whole: someone may have emptied the folder."""
+        with self._store.read() as session:
+            clip = session.get(ClipRow, segment_id)
+        try:
+            whole = clip is not None and self._objects.size(clip.video_key) == clip.size
+        except MissingObjectError:
+            whole = False
+        return clip if whole else None

@@ -1,0 +1,80 @@
+"""Settings: read, completed, and refused by the name of the key that is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from cloud.config import ConfigError, load, parse
+
+WHOLE = """
+[broker]
+host = "127.0.0.1"
+port = 1884
+group = "north"
+ack_interval_s = 0.5
+[store]
+url = "sqlite:///mirage.db"
+objects = "clips"
+[bundle]
+paths = ["../models/tiny"]
+[serve]
+host = "0.0.0.0"
+port = 9000
+[render]
+long_side_px = 512
+steps = 8
+policy = "all"
+"""
+SHORT = '[broker]\nhost = "broker"\n[bundle]\npaths = ["/models/tiny"]\n'
+
+
+def test_a_file_is_read_with_paths_relative_to_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.toml"
+    path.write_text(WHOLE)
+    config = load(path)
+    assert config.store.url == f"sqlite:///{tmp_path}/mirage.db"
+    assert config.store.objects == f"{tmp_path}/clips"
+    assert config.bundle.paths == (f"{tmp_path}/../models/tiny",)
+    assert (config.broker.port, config.broker.group) == (1884, "north")
+    assert (config.receiver_policy.long_side_px, config.receiver_policy.steps) == (512, 8)
+    assert config.render.policy == "all"
+
+
+def test_what_is_not_said_has_safe_defaults() -> None:
+    config = parse(SHORT.encode(), Path("/etc/mirage/cloud.toml"))
+    assert config.store.url == "sqlite:////etc/mirage/store.db"
+    assert config.serve.host == "127.0.0.1", "there is no login"
+    assert config.render.policy == "on-demand"
+    assert config.bundle.paths == ("/models/tiny",)
+
+
+def test_urls_of_other_stores_are_left_alone() -> None:
+    text = SHORT + '[store]\nurl = "postgresql://db/mirage"\nobjects = "s3://bucket/clips"\n'
+    config = parse(text.encode(), Path("/etc/cloud.toml"))
+    assert (config.store.url, config.store.objects) == ("postgresql://db/mirage", "s3://bucket/clips")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param(SHORT + "[render]\ncolour = 1\n", "colour", id="unknown key"),
+        pytest.param(SHORT + "[rendering]\n", "rendering", id="unknown table"),
+        pytest.param("[broker]\n", "host", id="missing key"),
+        pytest.param(SHORT + "[serve]\nport = 70000\n", "serve.port", id="port out of range"),
+        pytest.param(SHORT + "[render]\nsteps = 0\n", "steps 0", id="no steps"),
+        pytest.param(SHORT + '[render]\npolicy = "some"\n', "some", id="unknown policy"),
+        pytest.param(SHORT.replace("[bundle]", 'group = "a/b"\n[bundle]'), "group", id="bad group"),
+        pytest.param(SHORT.replace("[bundle]", 'envelope = "sealed"\n[bundle]'), "envelope", id="envelope"),
+        pytest.param("no toml", "cloud.toml", id="no toml"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(text: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason) as caught:
+        parse(text.encode(), Path("cloud.toml"))
+    assert "cloud.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: No such file"):
+        load(tmp_path / "nowhere.toml")
