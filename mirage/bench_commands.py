@@ -5,7 +5,11 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The benchmarks behind every number in the documentation.", no_args_is_help=True)
+app = typer.Typer(
+    help="The benchmarks behind every number here.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The agent that runs on a device.", no_args_is_help=True)
+app = typer.Typer(help="The agent that runs on a device.", no_args_is_help=True, add_completion=False)
 
 Config = Annotated[Path, typer.Option("--config", metavar="FILE.toml", help="What edge/config.py describes.")]
 

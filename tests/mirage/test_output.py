@@ -1,0 +1,36 @@
+"""Results are whole or not there."""
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from mirage.errors import InputError, OutputError
+from mirage.output import read_input, write_whole
+
+
+def test_a_result_replaces_the_old_one_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "result.json"
+    write_whole(path, b"old")
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_write_that_fails_keeps_the_old_one_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    write_whole(path, b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(OutputError, match=r"result\.json: File too large"):
+            write_whole(path, b"x" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_no_input(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Is a directory"):
+        read_input(tmp_path)
