@@ -43,5 +43,7 @@ def test_nothing_that_a_user_runs_needs_torch_at_import(folder: str) -> None:
 
 def test_the_command_line_loads_neither_torch_nor_opencv() -> None:
     code = "import sys, mirage.cli; print(sorted({'torch', 'cv2', 'onnxruntime'} & sys.modules.keys()))"
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"
