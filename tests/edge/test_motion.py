@@ -102,10 +102,10 @@ def test_at_most_four_objects_are_reported_and_the_largest_first() -> None:
     frames = filmed()
     for row in range(2):
         for column in range(3):
-            side = 14 + 4 * column + 2 * row
+            side = 20 + 4 * column + 2 * row
             thing = texture(20 + 3 * row + column, 60, 60)[:side, :side]
             for index, frame in enumerate(frames):
-                x, y = 4 + 50 * column + index, 6 + 42 * row + index
+                x, y = 2 + 52 * column + index, 2 + 44 * row + index
                 frame[y : y + side, x : x + side] = thing[: 90 - y, : 160 - x]
     objects = measure(frames).objects
     areas = [item.width * item.height for item in objects]
