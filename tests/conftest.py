@@ -5,7 +5,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -49,6 +48,8 @@ def make_video(tmp_path: Path) -> MakeVideo:
     """Write a small MP4 and give its path."""
 
     def make(name: str = "clip.mp4", frames: int = 50, width: int = 192, height: int = 108) -> Path:
+        import av  # not where only the device's half is installed
+
         path = tmp_path / name
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=Fraction(25))
