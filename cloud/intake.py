@@ -14,8 +14,6 @@ from wire import gap
 from wire.packet import Layer, Packet, PacketError
 from wire.topics import Topic
 
-NEXT_SEGMENT_PATIENCE_MS = 5_000  # a segment is rendered better once the next one's keyframe is there
-
 
 class MisplacedError(PacketError):
     """Another packet has this boot and sequence: this one belongs elsewhere."""
@@ -64,13 +62,12 @@ class Intake:
         if late:
             session.flush()
             self._index.follow(session, boot, row.sequence, row.received_ms)
-        if self._render_all:
-            before = previous_packet(session, row)
-            if before is not None:
-                jobs.release(session, before.id)
-            if not row.gap:
-                patience_ms = 0 if row.historical else NEXT_SEGMENT_PATIENCE_MS
-                jobs.enqueue(session, row.id, row.received_ms, not_before_ms=row.received_ms + patience_ms)
+        before = previous_packet(session, row)
+        if before is not None:
+            jobs.release(session, before.id)
+        if self._render_all and not row.gap:
+            patience_ms = 0 if row.historical else jobs.NEXT_SEGMENT_PATIENCE_MS
+            jobs.enqueue(session, row.id, row.received_ms, not_before_ms=row.received_ms + patience_ms)
 
 
 def _row(boot: BootRow, camera: CameraRow, packet: Packet, now_ms: int, frame_size: int) -> PacketRow:

@@ -6,6 +6,7 @@ from typing import Literal
 from cloud import jobs
 from cloud.catalog import Catalog, SegmentView
 from cloud.clock import Clock, wall_ms
+from cloud.jobs import NEXT_SEGMENT_PATIENCE_MS
 from cloud.objects import MissingObjectError, Objects
 from cloud.schema import ClipRow
 from cloud.store import Store
@@ -38,13 +39,18 @@ class Viewing:
         self._objects = objects
         self._clock = clock
 
-    def ask(self, segment_id: int) -> SegmentView:
-        """Have a segment rendered before all that nobody waits for. Raises UnknownSegmentError."""
+    def ask(self, segment_id: int, *, patient: bool = False) -> SegmentView:
+        """Have a segment rendered before all that nobody waits for. Raises UnknownSegmentError.
+
+        If `patient`, it waits a little for its successor, whose keyframe makes a better clip of it.
+        """
         segment = self.catalog.segment(segment_id)
         if segment.render == "done" and self._made(segment_id) is not None:
             return segment
+        now_ms = self._clock()
+        not_before_ms = now_ms + NEXT_SEGMENT_PATIENCE_MS if patient else now_ms
         with self._store.write() as session:
-            jobs.enqueue(session, segment_id, self._clock(), urgent=True)
+            jobs.enqueue(session, segment_id, now_ms, not_before_ms=not_before_ms, urgent=True)
         return self.catalog.segment(segment_id)
 
     def find(self, segment_id: int, kind: Literal["video", "poster"]) -> Stored:

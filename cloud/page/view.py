@@ -1,0 +1,179 @@
+"""One visitor's page: what is chosen, and the round that keeps all of it in step with the store.
+
+cameras | player
+        | timeline          on a phone: cameras, player, timeline below each other
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, timezone
+
+from nicegui import run, ui
+
+from cloud.api import Health
+from cloud.catalog import CameraView, SegmentView, UnknownCameraError, UnknownSegmentError
+from cloud.clock import wall_ms
+from cloud.page import wording
+from cloud.page.cameras import CameraList
+from cloud.page.choice import is_waiting, next_choice
+from cloud.page.player import Player
+from cloud.page.timeline import Timeline
+from cloud.store import StoreError
+from cloud.viewing import Viewing
+
+ROUND_S = 1.0
+PAGE = 48  # segments shown at first, and added by "Show earlier"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the store says at one moment; `segments` are those of the chosen camera, the newest first.
+
+    `trouble` is what does not work, empty if all does; only if `readable` the rest means anything.
+    """
+
+    cameras: list[CameraView]
+    segments: list[SegmentView]
+    chosen: SegmentView | None
+    trouble: str
+    readable: bool
+
+
+class View:
+    """Built in the visitor's page; `begin` starts the rounds."""
+
+    def __init__(self, viewing: Viewing, health: Callable[[], Health], broker: str) -> None:
+        self._viewing = viewing
+        self._health = health
+        self._tz: timezone = UTC
+        self._camera: str | None = None
+        self._chosen: int | None = None
+        self._finished = False
+        self._most = PAGE
+        self._one_at_a_time = asyncio.Lock()
+        self._build(broker)
+
+    def _build(self, broker: str) -> None:
+        with ui.element("header").classes("top"):
+            ui.html('<span class="logo"></span>Mirage').classes("brand")
+            ui.label("Video as its meaning").classes("claim")
+            self._totals = ui.label().classes("totals")
+            self._status = ui.label("connecting").classes("status")
+        self._trouble = ui.label().classes("trouble").props('role="alert"')
+        with ui.element("main").classes("main") as self._main:
+            self._cameras = CameraList(self._choose_camera)
+            with ui.element("div").classes("stage"):
+                self._player = Player(self._on_ended, self._retry)
+                with ui.element("div").classes("timeline-head"):
+                    ui.label("Timeline").classes("title")
+                    self._live = ui.switch("Follow live", value=True).props("dense")
+                self._timeline = Timeline(self._choose_segment, self._show_earlier)
+        with ui.element("div").classes("empty") as self._empty:
+            ui.html('<span class="logo large"></span>')
+            ui.label("No camera has reported yet").classes("heading")
+            ui.label(f"Cameras appear here as soon as a device announces itself at the broker {broker}.")
+            ui.label("mirage edge run --config edge.toml").classes("command")
+
+    async def begin(self) -> None:
+        """Ask the browser for its time zone, then start the rounds."""
+        offset = await ui.run_javascript("new Date().getTimezoneOffset()", timeout=5.0)
+        self._tz = wording.zone(int(offset))
+        await self.round()
+        ui.timer(ROUND_S, self.round)
+
+    async def round(self) -> None:
+        """Bring the page in step with the store."""
+        async with self._one_at_a_time:
+            now = await run.io_bound(self._look)
+            if now is not None:  # None: the server is shutting down
+                self._show_status(now)
+                if now.readable:
+                    self._show(now)
+                    await self._go_on(now)
+
+    def _look(self) -> Snapshot:
+        """Read the store; runs on a thread of its own."""
+        catalog, health = self._viewing.catalog, self._health()
+        try:
+            cameras = catalog.cameras()
+            if self._camera is None and cameras:
+                self._camera = max(cameras, key=lambda camera: camera.seen_ms).id
+            segments = [] if self._camera is None else catalog.segments(self._camera, limit=self._most)
+            chosen = None if self._chosen is None else catalog.segment(self._chosen)
+        except (StoreError, UnknownCameraError, UnknownSegmentError) as error:
+            return Snapshot([], [], None, str(error), readable=False)
+        return Snapshot(cameras, segments, chosen, "; ".join(health.troubles.values()), readable=True)
+
+    def _ask(self, segment_id: int, *, patient: bool) -> None:
+        """Have a segment rendered; runs on a thread of its own."""
+        with contextlib.suppress(StoreError, UnknownSegmentError):  # the next round tells
+            self._viewing.ask(segment_id, patient=patient)
+
+    def _show_status(self, now: Snapshot) -> None:
+        self._trouble.set_text(now.trouble)
+        self._trouble.set_visibility(bool(now.trouble))
+        good, bad = ("good", "bad") if not now.trouble else ("bad", "good")
+        self._status.set_text("trouble" if now.trouble else "receiving")
+        self._status.classes(add=good, remove=bad)
+        if now.readable:
+            count = len(now.cameras)
+            received = wording.bytes_text(sum(camera.bytes for camera in now.cameras))
+            cameras = "1 camera" if count == 1 else f"{count} cameras"
+            self._totals.set_text(f"{cameras} · {received} received" if count else "")
+
+    def _show(self, now: Snapshot) -> None:
+        self._empty.set_visibility(not now.cameras)
+        self._main.set_visibility(bool(now.cameras))
+        self._cameras.show(now.cameras, self._camera, wall_ms())
+        self._timeline.show(now.segments, self._tz, has_more=len(now.segments) >= self._most)
+        self._timeline.mark(self._chosen)
+        camera = next((camera for camera in now.cameras if camera.id == self._camera), None)
+        if now.chosen is not None:
+            self._player.show(now.chosen, camera, self._tz)
+        elif not now.segments:
+            self._player.clear("This camera has sent nothing yet.")
+        else:
+            self._player.clear("Choose a segment, or follow live.")
+
+    async def _go_on(self, now: Snapshot) -> None:
+        """Choose what comes next, and have it and its successor rendered in time."""
+        live = bool(self._live.value)
+        given_up = live and now.chosen is not None and not self._player.playing and not is_waiting(now.chosen)
+        choice = next_choice(now.segments, self._chosen, live=live, finished=self._finished or given_up)
+        if choice != self._chosen:
+            self._chosen, self._finished = choice, False
+            self._timeline.mark(choice)
+        ids = [segment.id for segment in now.segments]
+        if choice in ids:
+            place = ids.index(choice)
+            for segment in now.segments[max(place - 1, 0) : place + 1]:
+                if segment.render == "none" and segment.fault is None:
+                    await run.io_bound(self._ask, segment.id, patient=live and segment.id == ids[0])
+
+    async def _choose_camera(self, camera_id: str) -> None:
+        if camera_id != self._camera:
+            self._camera, self._chosen, self._most, self._finished = camera_id, None, PAGE, False
+            self._player.clear("")
+            await self.round()
+
+    async def _choose_segment(self, segment_id: int) -> None:
+        self._chosen, self._finished = segment_id, False
+        self._live.set_value(False)
+        await run.io_bound(self._ask, segment_id, patient=False)
+        await self.round()
+
+    async def _show_earlier(self) -> None:
+        self._most += PAGE
+        await self.round()
+
+    async def _on_ended(self) -> None:
+        self._finished = True
+        await self.round()
+        await self.round()  # the first chose the next segment, this one shows it
+
+    async def _retry(self) -> None:
+        if self._chosen is not None:
+            await run.io_bound(self._ask, self._chosen, patient=False)
+            await self.round()
