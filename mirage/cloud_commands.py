@@ -1,4 +1,4 @@
-"""`mirage cloud …`: ingest, render and serve."""
+"""`mirage cloud …`: ingest, render and serve, in one process or one role each."""
 
 import signal
 import threading
@@ -9,27 +9,43 @@ import typer
 
 app = typer.Typer(help="The receiving side.", no_args_is_help=True, add_completion=False)
 
-
-@app.callback()
-def group() -> None:
-    """Keep `run` a sub-command although it is the only one."""
+Config = Annotated[
+    Path, typer.Option("--config", metavar="FILE.toml", help="What cloud/config.py describes.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")]
 
 
 @app.command(epilog="Example: mirage cloud run --config /etc/mirage/cloud.toml")
-def run(
-    config: Annotated[
-        Path, typer.Option("--config", metavar="FILE.toml", help="What cloud/config.py describes.")
-    ],
-    *,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
-) -> None:
+def run(config: Config, *, verbose: Verbose = False) -> None:
     """Ingest packets, render clips and serve API and page in one process, until SIGTERM."""
+    _run(config, {"ingest", "render", "serve"}, verbose=verbose)
+
+
+@app.command(epilog="Example: mirage cloud ingest --config /etc/mirage/cloud.toml")
+def ingest(config: Config, *, verbose: Verbose = False) -> None:
+    """Only take packets from the broker into the store."""
+    _run(config, {"ingest"}, verbose=verbose)
+
+
+@app.command(epilog="Example: mirage cloud render --config /etc/mirage/cloud.toml")
+def render(config: Config, *, verbose: Verbose = False) -> None:
+    """Only turn jobs into clips; one such process per store."""
+    _run(config, {"render"}, verbose=verbose)
+
+
+@app.command(epilog="Example: mirage cloud serve --config /etc/mirage/cloud.toml")
+def serve(config: Config, *, verbose: Verbose = False) -> None:
+    """Only serve API and page."""
+    _run(config, {"serve"}, verbose=verbose)
+
+
+def _run(config: Path, roles: set[str], *, verbose: bool) -> None:
     from cloud.config import load
-    from cloud.run import run as run_cloud
+    from cloud.run import run as run_roles
     from mirage.log import log_to_stderr
 
     log_to_stderr(verbose=verbose)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    run_cloud(load(config), stop)
+    run_roles(load(config), stop, roles=frozenset(roles))

@@ -57,7 +57,8 @@ class Child:
 
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else ""
+        said = [line for line in lines if line.startswith("mirage: ")] or lines
+        return said[-1].strip() if said else ""
 
     def _watch_memory(self) -> None:
         # Not getrusage: its maximum begins with the parent's size at the fork.

@@ -81,9 +81,7 @@ def demo_running(source: str, out: Path, bundle: Path, seconds: float | None = N
     with (
         loopback_broker(setup.state) as broker_port,
         counting_proxy(broker_port) as proxy,
-        _child(
-            "cloud", ["cloud", "run", "--config", setup.write_cloud(broker_port, page_port)], setup
-        ) as cloud,
+        _child("cloud", ["run", "--config", setup.write_cloud(broker_port, page_port)], setup) as cloud,
     ):
         client = CloudClient(page_port, CAMERA_PATH)
         console.print("starting the cloud", style="dim")
