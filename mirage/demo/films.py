@@ -1,6 +1,7 @@
 """The demo's two films: the clips joined into one, and source and reconstruction side by side."""
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud.render.mark import TEXT
 from cloud.render.mp4 import Mp4Writer
 from edge.capture import open_capture, position_us
 from mirage.errors import InputError, OutputError
@@ -19,11 +21,15 @@ _GUTTER_PX = 4
 _REORDER = 4  # frames; x264 with a pyramid of B-frames needs 2
 
 
-def join_clips(clips: Sequence[Path], output: Path) -> None:
-    """Put MP4s of one size and rate behind each other without encoding anew. Raises OutputError."""
+def join_clips(clips: Sequence[Path], output: Path, title: str) -> None:
+    """Put MP4s of one size and rate behind each other without encoding anew. Raises OutputError.
+
+    The film's metadata holds the provenance of every clip.
+    """
     partial = output.with_name(f".{output.name}.partial")
     try:
         with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as joined:
+            joined.metadata.update(_metadata(clips, title))
             _append_all(clips, joined)
         partial.replace(output)
     except (OSError, av.error.FFmpegError) as error:
@@ -31,6 +37,15 @@ def join_clips(clips: Sequence[Path], output: Path) -> None:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _metadata(clips: Sequence[Path], title: str) -> dict[str, str]:
+    statements = []
+    for clip in clips:
+        with av.open(str(clip)) as container:
+            statements.append(json.loads(container.metadata.get("comment", "null")))
+    made = json.dumps({"notice": TEXT, "clips": statements}, separators=(",", ":"))
+    return {"title": title, "comment": made, "description": TEXT}
 
 
 def _append_all(clips: Sequence[Path], joined: "av.container.OutputContainer") -> None:
@@ -44,7 +59,6 @@ def _append_all(clips: Sequence[Path], joined: "av.container.OutputContainer") -
             if stream is None:
                 stream = joined.add_stream_from_template(source)
                 stream.time_base = source.time_base
-                joined.metadata.update(container.metadata)
             period = round(1 / (source.average_rate * source.time_base))
             offset = frames * period
             for packet in container.demux(source):

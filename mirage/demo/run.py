@@ -167,7 +167,7 @@ def _results(out: Path, setup: Setup, client: CloudClient, finished: Finished) -
     reconstruction = out / "reconstruction.mp4"
     with tempfile.TemporaryDirectory(dir=setup.state) as folder:
         clips = [client.fetch(segment, Path(folder)) for segment in finished.segments]
-        join_clips(clips, reconstruction)
+        join_clips(clips, reconstruction, f"{Path(setup.source).name}, regenerated")
     if not is_live(setup.source):  # what a live camera showed is gone
         provenance = {"bundle": bundle.sha256, "right half": "AI-reconstructed"}
         side_by_side(setup.source, reconstruction, out / "side-by-side.mp4", provenance)

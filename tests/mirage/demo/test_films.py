@@ -1,5 +1,6 @@
 """Clips join without loss of a frame; source and reconstruction stand beside each other in time."""
 
+import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -37,8 +38,11 @@ def decoded(path: Path) -> tuple[NDArray[np.uint8], list[float], Fraction]:
 def test_joined_clips_have_every_frame_at_its_time(tmp_path: Path) -> None:
     parts = [clip(tmp_path / f"{i}.mp4", frames, 60 * i) for i, frames in enumerate((60, 47, 1, 30))]
     joined = tmp_path / "joined.mp4"
-    join_clips(parts, joined)
+    join_clips(parts, joined, "four parts")
     pictures, times, rate = decoded(joined)
+    with av.open(str(joined)) as container:
+        assert container.metadata["title"] == "four parts"
+        assert json.loads(container.metadata["comment"])["clips"] == [{"seed": 1}] * 4
     assert rate == NTSC
     assert len(pictures) == 138
     assert np.allclose(times, [float(k / NTSC) for k in range(138)], atol=1e-3)
@@ -52,7 +56,7 @@ def test_a_join_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
     with pytest.raises(OutputError, match="damaged"):
-        join_clips([part, broken], tmp_path / "out" / "damaged.mp4")
+        join_clips([part, broken], tmp_path / "out" / "damaged.mp4", "x")
     assert list((tmp_path / "out").iterdir()) == []
 
 
