@@ -115,7 +115,7 @@ class Uplink:
         """Live through one connection. Raises LinkError when it ends before its time."""
         topics = self._topics
         will = self._state("lost")
-        client_id = f"{topics.tenant}/{topics.site}/{topics.device}"
+        client_id = f"{topics.tenant}.{topics.site}.{topics.device}"  # some brokers refuse a slash here
         link = Link(self._address, client_id, will, self._acknowledged)
         try:
             self._greet(link)

@@ -1,0 +1,124 @@
+"""A real MQTT 5 broker that can be killed and started again, and a cloud that acknowledges."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import iotcore
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from tests.edge.livecam import free_port
+from wire import documents, topics
+from wire.documents import Ack, AckWatermark, Birth, State
+from wire.envelope import PlainEnvelope
+from wire.packet import Packet
+from wire.topics import DeviceTopics
+
+_CONFIG = """\
+id = 0
+
+[router]
+id = 0
+max_connections = 64
+max_outgoing_packet_count = 200
+max_segment_size = 10485760
+max_segment_count = 10
+
+[v5.1]
+name = "test"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+
+[v5.1.connections]
+connection_timeout_ms = 10000
+max_payload_size = 131072
+max_inflight_count = 100
+dynamic_filters = true
+"""
+TOPICS = DeviceTopics("acme", "plant", "jetson-1")
+
+
+class KillableBroker:
+    """rumqttd in a child process; it forgets everything when it is killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._config = folder / "broker.toml"
+        self._config.write_text(_CONFIG.format(port=self.port))
+        self._broker: iotcore.Broker | None = None
+
+    def start(self) -> None:
+        self._broker = iotcore.Broker(config_path=str(self._config))
+        self._broker.start()
+
+    def kill(self) -> None:
+        if self._broker is not None:
+            self._broker.stop()
+            self._broker = None
+
+
+class Cloud:
+    """Subscribes to everything of one device, and acknowledges what it gets while `acknowledges` is set."""
+
+    def __init__(self, port: int, *, acknowledges: bool = True) -> None:
+        self.acknowledges = acknowledges
+        self.packets: dict[tuple[str, int], Packet] = {}  # by boot and sequence
+        self.deliveries = 0
+        self.births: list[Birth] = []
+        self.states: list[str] = []
+        self._boots: dict[str, set[int]] = {}
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "cloud", protocol=mqtt.MQTTv5)
+        self._client.on_connect = self._connected
+        self._client.on_message = self._received
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        wait_for(self._client.is_connected)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def sequences(self, boot: str) -> list[int]:
+        return sorted(sequence for at, sequence in self.packets if at == boot)
+
+    def acknowledge(self, boot: str, highest: int, holes: tuple[tuple[int, int], ...] = ()) -> None:
+        ack = Ack({boot: AckWatermark(highest, holes)})
+        self._client.publish(TOPICS.ack, documents.encode(ack), qos=1, retain=True)
+
+    def say(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, qos=1)
+
+    def _connected(self, client: mqtt.Client, *_: object) -> None:
+        for each in (topics.BIRTH_FILTER, topics.STATE_FILTER, topics.sem_filter("cloud")):
+            client.subscribe(each, options=SubscribeOptions(qos=1))
+
+    def _received(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        leaf = topics.parse(message.topic).leaf
+        if leaf == "birth":
+            self.births.append(documents.decode_birth(message.payload))
+        elif leaf == "state":
+            state: State = documents.decode_state(message.payload)
+            self.states.append(state.state)
+        else:
+            self._take(Packet.parse(PlainEnvelope().unwrap(message.payload, message.topic)))
+
+    def _take(self, packet: Packet) -> None:
+        boot = packet.boot_id.hex() if packet.boot_id else self.births[-1].boot_id
+        self.deliveries += 1
+        self.packets[boot, packet.sequence] = packet
+        stored = self._boots.setdefault(boot, set())
+        stored.add(packet.sequence)
+        if self.acknowledges:
+            absent = sorted(set(range(max(stored))) - stored)
+            self.acknowledge(boot, max(stored), tuple((each, each) for each in absent))
+
+
+def wait_for(claim: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    """Wait until `claim` is true, or fail."""
+    deadline_s = time.monotonic() + timeout_s
+    while not claim():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        threading.Event().wait(0.02)

@@ -1,0 +1,35 @@
+"""What the tests of the edge share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.spool import Spool
+from tests.edge.broker import Cloud, KillableBroker
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[KillableBroker]:
+    """Run a broker that can be killed and started again."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    killable = KillableBroker(folder)
+    killable.start()
+    yield killable
+    killable.kill()
+
+
+@pytest.fixture
+def cloud(broker: KillableBroker) -> Iterator[Cloud]:
+    """Listen and acknowledge everything."""
+    subscriber = Cloud(broker.port)
+    yield subscriber
+    subscriber.close()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    opened = Spool(tmp_path / "spool.db")
+    yield opened
+    opened.close()

@@ -1,0 +1,149 @@
+"""The spool: nothing that was appended is lost, except what is counted as dropped."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from edge.spool import Spool, SpoolError
+from wire.documents import AckWatermark
+
+
+def sequences(spool: Spool) -> list[int]:
+    return [item.sequence for item in spool.pending(10_000)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "spool.db"
+
+
+def filled(path: Path, count: int) -> Spool:
+    spool = Spool(path)
+    for sequence in range(count):
+        spool.append(sequence, "door", b"packet %d" % sequence)
+    return spool
+
+
+def test_packets_come_out_in_the_order_in_which_they_went_in(path: Path) -> None:
+    spool = filled(path, 3)
+    assert [(item.sequence, item.camera, item.body) for item in spool.pending(2)] == [
+        (0, "door", b"packet 0"),
+        (1, "door", b"packet 1"),
+    ]
+    spool.close()
+
+
+def test_pending_goes_on_after_a_position(path: Path) -> None:
+    spool = filled(path, 5)
+    first = spool.pending(2)
+    assert [item.sequence for item in spool.pending(10, after=first[-1].position)] == [2, 3, 4]
+    spool.close()
+
+
+def test_an_acknowledged_packet_is_freed_and_a_hole_is_kept(path: Path) -> None:
+    spool = filled(path, 10)
+    assert spool.acknowledge(spool.boot_id, AckWatermark(7, holes=((2, 3), (5, 5)))) == 5
+    assert sequences(spool) == [2, 3, 5, 8, 9]
+    assert spool.backlog().packets == 5
+    spool.close()
+
+
+def test_an_acknowledgement_of_another_boot_frees_nothing(path: Path) -> None:
+    spool = filled(path, 3)
+    assert spool.acknowledge(bytes(8), AckWatermark(9)) == 0
+    assert sequences(spool) == [0, 1, 2]
+    spool.close()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sets(st.integers(0, 30)))
+def test_exactly_what_the_watermark_covers_is_freed(lost: set[int]) -> None:
+    holes = tuple((sequence, sequence) for sequence in sorted(lost))
+    watermark = AckWatermark(31, holes)
+    spool = filled(Path(":memory:"), 40)
+    spool.acknowledge(spool.boot_id, watermark)
+    assert sequences(spool) == [sequence for sequence in range(40) if not watermark.covers(sequence)]
+    spool.close()
+
+
+def test_what_a_process_left_is_there_for_the_next_with_its_boot_id(path: Path) -> None:
+    before = filled(path, 2)
+    before.keep_birth(b"birth of the first")
+    before.close()
+    spool = Spool(path)
+    spool.append(0, "door", b"again")
+    assert spool.boot_id != before.boot_id
+    assert [item.boot_id for item in spool.pending(9)] == [before.boot_id, before.boot_id, spool.boot_id]
+    assert spool.earlier_births() == [b"birth of the first"]
+    assert spool.backlog().packets == 3
+    spool.close()
+
+
+def test_a_birth_is_forgotten_when_its_packets_have_arrived(path: Path) -> None:
+    before = filled(path, 2)
+    before.keep_birth(b"birth")
+    before.close()
+    spool = Spool(path)
+    spool.acknowledge(before.boot_id, AckWatermark(1))
+    assert spool.earlier_births() == []
+    spool.close()
+
+
+def test_a_killed_process_loses_nothing_that_was_appended(path: Path) -> None:
+    lost = filled(path, 4)  # not closed, as if it had been killed
+    spool = Spool(path)
+    assert sequences(spool) == [0, 1, 2, 3]
+    spool.close()
+    lost.close()
+
+
+def test_a_full_spool_drops_the_oldest_and_counts_them(path: Path) -> None:
+    spool = Spool(path, max_bytes=100_000)
+    with capture_logs() as logs:
+        for sequence in range(30):
+            spool.append(sequence, "door", bytes(5000))
+    backlog = spool.backlog()
+    assert backlog.packets + backlog.dropped == 30
+    assert backlog.body_bytes <= 100_000
+    assert sequences(spool) == list(range(backlog.dropped, 30))
+    assert logs[0]["event"] == "spool is full: oldest packets dropped"
+    spool.close()
+
+
+def test_one_packet_is_kept_however_small_the_spool(path: Path) -> None:
+    spool = Spool(path, max_bytes=10)
+    spool.append(0, "door", bytes(5000))
+    assert sequences(spool) == [0]
+    spool.close()
+
+
+def test_a_sequence_cannot_be_appended_twice(path: Path) -> None:
+    spool = filled(path, 1)
+    with pytest.raises(SpoolError, match=r"spool\.db: UNIQUE"):
+        spool.append(0, "door", b"again")
+    assert spool.backlog().packets == 1
+    spool.close()
+
+
+def test_what_is_no_spool_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(SpoolError, match=r"letter\.txt: file is not a database"):
+        Spool(tmp_path / "letter.txt")
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_that_names_the_spool(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(SpoolError, match=r"file/spool\.db"):
+        Spool(tmp_path / "file" / "spool.db")
+
+
+def test_every_append_is_synchronised_to_disk(path: Path) -> None:
+    spool = filled(path, 1)
+    spool.close()
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    database.close()

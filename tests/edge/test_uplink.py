@@ -1,0 +1,255 @@
+"""The uplink: whatever the broker does, every packet arrives; only the cloud's word empties the spool."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from edge.link import Address, Link, LinkError, Message
+from edge.spool import Spool
+from edge.uplink import Uplink
+from mirage.demo.proxy import CountingProxy
+from tests.edge.broker import TOPICS, Cloud, KillableBroker, wait_for
+from tests.edge.livecam import free_port
+from wire.documents import Birth, CameraInfo
+from wire.packet import Layer, Packet
+
+DRAIN_S = 10.0
+
+
+def packet(sequence: int) -> bytes:
+    return bytes(Packet(sequence, sequence * 2000, 2000, {Layer.CAPTION: b"seen"}, refresh=True))
+
+
+def birth_of(spool: Spool, *cameras: str) -> Birth:
+    return Birth(
+        device=TOPICS.device,
+        boot_id=spool.boot_id.hex(),
+        boot_wall_ms=1_790_000_000_000,
+        wall_error_ms=1,
+        software="mirage test",
+        bundle="tiny",
+        bundle_sha256="0" * 16,
+        cameras=tuple(CameraInfo(name, 640, 360, 25.0) for name in cameras),
+    )
+
+
+def fill(spool: Spool, *sequences: int) -> None:
+    for sequence in sequences:
+        spool.append(sequence, "door", packet(sequence))
+
+
+@contextmanager
+def running(uplink: Uplink, drain_s: float = DRAIN_S) -> Iterator[threading.Event]:
+    """Run an uplink until the block ends, and then until it has drained."""
+    finish = threading.Event()
+    thread = threading.Thread(target=uplink.run, args=(finish, drain_s), name="uplink")
+    thread.start()
+    try:
+        yield finish
+    finally:
+        finish.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def uplink_to(port: int, spool: Spool, resend_s: float = 60.0) -> Uplink:
+    return Uplink(Address("127.0.0.1", port), TOPICS, spool, birth_of(spool, "door"), resend_s=resend_s)
+
+
+def test_packets_reach_the_cloud_behind_the_birth_and_leave_the_spool(
+    broker: KillableBroker, cloud: Cloud, spool: Spool
+) -> None:
+    fill(spool, 0, 1, 2)
+    with running(uplink_to(broker.port, spool)):
+        wait_for(lambda: spool.backlog().packets == 0)
+        fill(spool, 3)
+        wait_for(lambda: spool.backlog().packets == 0)
+    wait_for(lambda: cloud.states[-1:] == ["sleeping"])
+    assert cloud.sequences(spool.boot_id.hex()) == [0, 1, 2, 3]
+    assert cloud.births[0].cameras[0].name == "door"
+    assert (cloud.states, cloud.deliveries) == (["ready", "sleeping"], 4)
+
+
+def test_hundreds_of_packets_pass_through_the_window(
+    broker: KillableBroker, cloud: Cloud, spool: Spool
+) -> None:
+    fill(spool, *range(300))
+    with running(uplink_to(broker.port, spool)):
+        wait_for(lambda: spool.backlog().packets == 0)
+    assert cloud.sequences(spool.boot_id.hex()) == list(range(300))
+
+
+def test_without_the_clouds_word_the_spool_keeps_what_the_broker_took(
+    broker: KillableBroker, cloud: Cloud, spool: Spool
+) -> None:
+    cloud.acknowledges = False
+    fill(spool, 0, 1)
+    with running(uplink_to(broker.port, spool), drain_s=0.2):
+        wait_for(lambda: cloud.deliveries == 2)
+    assert spool.backlog().packets == 2
+
+
+def test_holes_in_the_acknowledgement_stay_in_the_spool(
+    broker: KillableBroker, cloud: Cloud, spool: Spool
+) -> None:
+    cloud.acknowledges = False
+    fill(spool, *range(6))
+    with running(uplink_to(broker.port, spool), drain_s=0.2):
+        wait_for(lambda: cloud.deliveries == 6)
+        cloud.acknowledge(spool.boot_id.hex(), 4, ((1, 2),))
+        wait_for(lambda: spool.backlog().packets == 3)
+    assert [item.sequence for item in spool.pending(9)] == [1, 2, 5]
+
+
+def test_what_nobody_acknowledges_is_sent_again_after_a_while(
+    broker: KillableBroker, cloud: Cloud, spool: Spool
+) -> None:
+    cloud.acknowledges = False
+    fill(spool, 0)
+    with capture_logs() as logs, running(uplink_to(broker.port, spool, resend_s=0.3)):
+        wait_for(lambda: cloud.deliveries >= 2)
+        cloud.acknowledges = True
+        wait_for(lambda: spool.backlog().packets == 0)
+    assert "packets were not acknowledged, sending again" in [line["event"] for line in logs]
+
+
+def test_no_broker_at_the_start_is_survived(tmp_path: Path, spool: Spool) -> None:
+    folder = tmp_path / "late"
+    folder.mkdir()
+    late = KillableBroker(folder)
+    fill(spool, 0, 1)
+    with capture_logs() as logs, running(uplink_to(late.port, spool, resend_s=1)):
+        wait_for(lambda: len(logs) >= 1)
+        late.start()
+        cloud = Cloud(late.port)
+        wait_for(lambda: spool.backlog().packets == 0)
+    assert cloud.sequences(spool.boot_id.hex()) == [0, 1]
+    assert logs[0]["event"] == "no uplink"
+    assert f"127.0.0.1:{late.port}" in logs[0]["reason"]
+    cloud.close()
+    late.kill()
+
+
+def test_a_broker_that_goes_away_in_the_middle_and_comes_back_costs_no_packet(
+    broker: KillableBroker, spool: Spool
+) -> None:
+    cloud = Cloud(broker.port)
+    with running(uplink_to(broker.port, spool, resend_s=1)):
+        fill(spool, 0, 1)
+        wait_for(lambda: spool.backlog().packets == 0)
+        broker.kill()
+        cloud.close()
+        fill(spool, 2, 3)
+        broker.start()
+        back = Cloud(broker.port)
+        wait_for(lambda: spool.backlog().packets == 0)
+        fill(spool, 4)  # by its alias, which the new broker must have learnt anew
+        wait_for(lambda: spool.backlog().packets == 0)
+    assert cloud.sequences(spool.boot_id.hex()) == [0, 1]
+    assert set(back.sequences(spool.boot_id.hex())) >= {2, 3, 4}
+    assert back.births[0].boot_id == spool.boot_id.hex()
+    assert back.states[0] == "ready"
+    back.close()
+
+
+def test_a_broker_that_never_comes_does_not_hold_the_end_up(spool: Spool) -> None:
+    fill(spool, 0)
+    with capture_logs(), running(uplink_to(free_port(), spool), drain_s=0.5):
+        pass
+    assert spool.backlog().packets == 1
+
+
+def test_what_listens_but_is_no_broker_is_named(spool: Spool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute, capture_logs() as logs:
+        fill(spool, 0)
+        with running(uplink_to(mute.getsockname()[1], spool), drain_s=0):
+            wait_for(lambda: any("no answer to CONNECT" in line["reason"] for line in logs))
+
+
+def test_packets_of_an_earlier_boot_are_history_and_bring_their_birth(
+    tmp_path: Path, broker: KillableBroker, cloud: Cloud
+) -> None:
+    before = Spool(tmp_path / "spool.db")
+    uplink_to(broker.port, before)  # its birth is kept as soon as it is known
+    fill(before, 0, 1)
+    before.close()
+    spool = Spool(tmp_path / "spool.db")
+    fill(spool, 0)
+    with running(uplink_to(broker.port, spool)):
+        wait_for(lambda: spool.backlog().packets == 0)
+    old, new = before.boot_id.hex(), spool.boot_id.hex()
+    assert [birth.boot_id for birth in cloud.births] == [old, new]
+    assert (cloud.sequences(old), cloud.sequences(new)) == ([0, 1], [0])
+    assert cloud.packets[old, 0].historical
+    assert not cloud.packets[new, 0].historical
+    spool.close()
+
+
+def test_a_new_birth_is_published_at_once(broker: KillableBroker, cloud: Cloud, spool: Spool) -> None:
+    uplink = uplink_to(broker.port, spool)
+    with running(uplink):
+        wait_for(lambda: len(cloud.births) == 1)
+        uplink.announce(birth_of(spool, "door", "yard"))
+        wait_for(lambda: len(cloud.births) == 2)
+    assert [camera.name for camera in cloud.births[1].cameras] == ["door", "yard"]
+
+
+def test_an_unreadable_acknowledgement_is_ignored(broker: KillableBroker, cloud: Cloud, spool: Spool) -> None:
+    cloud.acknowledges = False
+    fill(spool, 0)
+    with capture_logs() as logs, running(uplink_to(broker.port, spool), drain_s=0.2):
+        wait_for(lambda: cloud.deliveries == 1)
+        cloud.say(TOPICS.ack, b'{"boots": 7}')
+        wait_for(lambda: any(line["event"] == "ack is not readable" for line in logs))
+    assert spool.backlog().packets == 1
+
+
+def test_a_connection_that_breaks_leaves_the_will(broker: KillableBroker, cloud: Cloud) -> None:
+    will = Message(TOPICS.state, b'{"state":"lost","boot_id":"0123456789abcdef"}', retain=True)
+    link = Link(Address("127.0.0.1", broker.port), "jetson-1", will, lambda _: None)
+    link.drop()
+    wait_for(lambda: cloud.states == ["lost"])
+
+
+def test_a_device_that_was_cut_off_is_let_in_again(broker: KillableBroker, cloud: Cloud) -> None:
+    will = Message(TOPICS.state, b'{"state":"lost","boot_id":"0123456789abcdef"}', retain=True)
+    for _ in range(3):
+        link = Link(Address("127.0.0.1", broker.port), "jetson-1", will, lambda _: None)
+        link.publish(Message(TOPICS.state, b'{"state":"ready","boot_id":"0123456789abcdef"}', retain=True))
+        while link.in_flight:
+            link.step(0.1)
+        link.drop()
+    wait_for(lambda: len(cloud.states) == 6)
+    assert cloud.states == ["ready", "lost"] * 3
+
+
+def test_a_link_without_a_broker_is_an_error_that_names_the_address() -> None:
+    port = free_port()
+    with pytest.raises(LinkError, match=f"127.0.0.1:{port}: "):
+        Link(Address("127.0.0.1", port), "jetson-1", None, lambda _: None)
+
+
+def test_the_second_packet_of_a_camera_goes_without_its_topic(broker: KillableBroker) -> None:
+    proxy = CountingProxy("127.0.0.1", broker.port)
+    proxy.start()
+    link = Link(Address("127.0.0.1", proxy.port), "jetson-1", None, lambda _: None)
+    sizes = []
+    for _ in range(2):
+        before = published_bytes(proxy)
+        link.publish(Message(TOPICS.sem("door"), bytes(60)))
+        while link.in_flight:
+            link.step(0.1)
+        sizes.append(published_bytes(proxy) - before)
+    link.close()
+    link.drop()
+    proxy.stop()
+    assert sizes[0] - sizes[1] == len(TOPICS.sem("door"))
+
+
+def published_bytes(proxy: CountingProxy) -> int:
+    return sum(tally.bytes for (_, kind), tally in proxy.totals().items() if kind == "sem")
