@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from cloud.schema import JobRow, PacketRow
 
-NEXT_SEGMENT_PATIENCE_MS = 5_000  # a segment is rendered better once the next one's keyframe is there
+NEXT_SEGMENT_PATIENCE_MS = 4_000  # a segment is rendered better once the next one's keyframe is there
 MAX_ATTEMPTS = 3  # times that a worker may die over the same job
 
 

@@ -16,14 +16,14 @@ _UNSAFE = re.compile(r"[^a-z-]")
 def camera_card(camera: CameraView, now_ms: int) -> str:
     """Make the inside of a camera's button."""
     state = wording.STATES.get(camera.state, camera.state)
-    facts = [wording.size_text(camera), f"{camera.segments} segments", wording.bytes_text(camera.bytes)]
-    shown = " · ".join(fact for fact in facts if fact)
+    sent = f"{camera.segments} segments · {wording.bytes_text(camera.bytes)}"
     seen = f"{state}, {wording.ago_text(camera.seen_ms, now_ms)}"
     return (
         f'<span class="dot state-{_name(camera.state)}"></span>'
         f'<span class="camera-name">{escape(camera.name)}</span>'
         f'<span class="camera-place">{escape(camera.device)} · {escape(camera.site)}</span>'
-        f'<span class="camera-facts">{escape(shown)}</span>'
+        f'<span class="camera-facts">{escape(wording.size_text(camera))}</span>'
+        f'<span class="camera-facts">{escape(sent)}</span>'
         f'<span class="camera-seen">{escape(seen)}</span>'
     )
 

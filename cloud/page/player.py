@@ -23,7 +23,7 @@ class Player:
         self.playing = False
         self._source: str | None = None
         with ui.element("section").classes("player"):
-            with ui.element("div").classes("screen") as self._screen:
+            with ui.element("div").classes("screen"):
                 self._video = ui.element("video").props("controls muted autoplay playsinline")
                 self._video.on("ended", self._on_ended).on("error", self._on_error)
                 with ui.element("div").classes("curtain") as self._curtain:
@@ -34,7 +34,7 @@ class Player:
             self._facts = ui.html().classes("facts")
             self._layers = ui.html().classes("layers")
             with ui.element("details").classes("provenance") as self._provenance:
-                ui.html("How this clip was made", tag="summary")
+                ui.html("AI-reconstructed, not a recording: how this clip was made", tag="summary")
                 self._statement = ui.label().classes("statement")
         self.clear("")
 
@@ -63,6 +63,13 @@ class Player:
             self._stop()
             self._draw_curtain(_WAITING.get(segment.render, "Rendering…"), spins=True, retries=False)
 
+    def come_into_view(self) -> None:
+        """Scroll to the player, where it is not in view."""
+        self._in_browser('video.scrollIntoView({behavior: "smooth", block: "nearest"})')
+
+    def _in_browser(self, script: str) -> None:
+        ui.run_javascript(f"const video = getElement({self._video.id}); {script}")
+
     def _play(self, source: str, poster: str) -> None:
         if source == self._source:
             return
@@ -70,6 +77,8 @@ class Player:
         self._video.props["src"], self._video.props["poster"] = source, poster
         self._video.update()
         self._curtain.set_visibility(False)
+        # Browsers begin by themselves only where the video is in view.
+        self._in_browser("setTimeout(() => video.play().catch(() => {}), 50)")
 
     def _stop(self) -> None:
         if self._source is not None:

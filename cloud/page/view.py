@@ -56,6 +56,7 @@ class View:
         self._build(broker)
 
     def _build(self, broker: str) -> None:
+        ui.colors(primary="#14b8a6")
         with ui.element("header").classes("top"):
             ui.html('<span class="logo"></span>Mirage').classes("brand")
             ui.label("Video as its meaning").classes("claim")
@@ -66,6 +67,7 @@ class View:
             self._cameras = CameraList(self._choose_camera)
             with ui.element("div").classes("stage"):
                 self._player = Player(self._on_ended, self._retry)
+            with ui.element("div").classes("history"):
                 with ui.element("div").classes("timeline-head"):
                     ui.label("Timeline").classes("title")
                     self._live = ui.switch("Follow live", value=True).props("dense")
@@ -115,7 +117,7 @@ class View:
         self._trouble.set_text(now.trouble)
         self._trouble.set_visibility(bool(now.trouble))
         good, bad = ("good", "bad") if not now.trouble else ("bad", "good")
-        self._status.set_text("trouble" if now.trouble else "receiving")
+        self._status.set_text("trouble" if now.trouble else "connected")
         self._status.classes(add=good, remove=bad)
         if now.readable:
             count = len(now.cameras)
@@ -156,11 +158,13 @@ class View:
         if camera_id != self._camera:
             self._camera, self._chosen, self._most, self._finished = camera_id, None, PAGE, False
             self._player.clear("")
+            self._live.set_value(True)
             await self.round()
 
     async def _choose_segment(self, segment_id: int) -> None:
         self._chosen, self._finished = segment_id, False
         self._live.set_value(False)
+        self._player.come_into_view()
         await run.io_bound(self._ask, segment_id, patient=False)
         await self.round()
 

@@ -1,4 +1,7 @@
-"""The visible mark that every reconstructed picture carries: small, bottom left, always there."""
+"""The visible mark that every reconstructed picture carries: small, always there.
+
+It is at the top left, because players draw their controls over the bottom.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -48,7 +51,7 @@ def _plate(height: int, width: int) -> _Plate:
         text = np.asarray(cv2.resize(text, size, interpolation=cv2.INTER_AREA), np.float32)
     ink = text[..., None]
     return _Plate(
-        top=max(0, height - margin - ink.shape[0]),
+        top=min(margin, max(0, height - ink.shape[0])),
         left=min(margin, max(0, width - ink.shape[1])),
         keep=(1 - ink) * (1 - _PLATE_OPACITY),
         add=ink * 255,

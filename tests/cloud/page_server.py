@@ -7,9 +7,29 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cloud.config import load
+from cloud.render.renderer import Context, RenderError
 from cloud.run import run
 from tests.cloud.sample import MeanRenderer
+from wire.documents import CameraInfo
+from wire.policy import Policy
+from wire.segment import Segment
+
+IMPOSSIBLE = "a thing that nobody can draw"
+
+
+class FussyRenderer(MeanRenderer):
+    """Draws all but one caption."""
+
+    def render(
+        self, segment: Segment, context: Context, camera: CameraInfo, policy: Policy, seed: int
+    ) -> NDArray[np.uint8]:
+        if segment.caption == IMPOSSIBLE:
+            raise RenderError("there is no such thing")
+        return super().render(segment, context, camera, policy, seed)
 
 
 def main() -> None:
@@ -20,7 +40,7 @@ def main() -> None:
         stop.set()
 
     threading.Thread(target=watch, name="watch", daemon=True).start()
-    run(load(Path(sys.argv[1])), stop, load=lambda _bundle, _threads: MeanRenderer())
+    run(load(Path(sys.argv[1])), stop, load=lambda _bundle, _threads: FussyRenderer())
 
 
 if __name__ == "__main__":

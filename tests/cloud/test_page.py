@@ -1,0 +1,221 @@
+"""The page, in a real browser: what a visitor sees, on a desk and on a phone."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+
+from tests.cloud.broker import LoopbackBroker, Peer, connected, free_port
+from tests.cloud.page_server import IMPOSSIBLE
+from tests.cloud.sample import CAPTIONS, Device
+from tests.cloud.waiting import until
+from wire import documents
+from wire.bundle import Bundle
+from wire.documents import CameraInfo, State
+
+CHROMIUM = shutil.which("chromium")
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+ROOT = Path(__file__).resolve().parents[2]
+DESK: ViewportSize = {"width": 1280, "height": 860}
+SCREENS: dict[str, ViewportSize] = {
+    "phone": {"width": 390, "height": 844},
+    "tablet": {"width": 900, "height": 700},
+    "desk": DESK,
+    "wall": {"width": 1920, "height": 1080},
+}
+HOSTILE = "<img src=x onerror=\"document.title='stolen'\"> & <b>bold</b>"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+
+
+@dataclass
+class Site:
+    """A cloud that serves its page, and the broker that it listens to."""
+
+    address: str
+    broker: LoopbackBroker
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    broker = LoopbackBroker(folder)
+    broker.start()
+    port = free_port()
+    (folder / "cloud.toml").write_text(
+        f'[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n[bundle]\npaths = ["{bundle.root}"]\n'
+        f"[serve]\nport = {port}\n[render]\nlong_side_px = 128\n"
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.cloud.page_server", str(folder / "cloud.toml")],
+        stdin=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        until(lambda: is_well(address), 60)
+        yield Site(address, broker)
+    finally:
+        assert server.stdin is not None
+        server.stdin.close()
+        ended = server.wait(30)
+        broker.stop()
+    assert ended == 0, "it stops cleanly"
+
+
+def is_well(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/healthz").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser, site: Site) -> Iterator[Page]:
+    """Watch the page for what must never happen: scripts that fail, and requests to elsewhere."""
+    opened = browser.new_page(viewport=DESK)
+    troubles: list[str] = []
+    own = (site.address, "data:", "ws:")
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    opened.on("request", lambda asked: None if asked.url.startswith(own) else troubles.append(asked.url))
+    opened.goto(site.address)
+    yield opened
+    opened.close()
+    assert troubles == []
+
+
+@pytest.fixture(scope="module")
+def peer(site: Site) -> Iterator[Peer]:
+    with connected(site.broker.port, "devices") as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def fleet(peer: Peer, bundle: Bundle) -> Device:
+    """Two cameras: one that moves, one that tells of trouble."""
+    cameras = (CameraInfo("gate", 1280, 720, 25.0), CameraInfo("yard", 720, 1280, 25.0))
+    device = Device(bundle, cameras=cameras)
+    peer.publish(device.topics.birth, device.birth(time.time_ns() // 1_000_000 - 60_000), retain=True)
+    peer.publish(device.topics.state, documents.encode(State("ready", device.boot_hex)), retain=True)
+    for caption in (IMPOSSIBLE, CAPTIONS[4], HOSTILE):
+        send(peer, device, caption, "yard")
+    for number in range(6):
+        send(peer, device, CAPTIONS[number % 4], "gate")
+    return device
+
+
+def send(peer: Peer, device: Device, caption: str, camera: str) -> None:
+    packet = device.packet(caption, camera=camera)
+    peer.publish(device.topics.sem(camera), device.frame(packet, camera))
+
+
+def plays(page: Page) -> bool:
+    script = "() => { const v = document.querySelector('video'); return v.currentTime > 0 && !v.error }"
+    return bool(page.evaluate(script))
+
+
+def test_without_cameras_it_says_what_to_do(page: Page, site: Site) -> None:
+    expect(page.get_by_text("No camera has reported yet")).to_be_visible()
+    expect(page.get_by_text(f"broker 127.0.0.1:{site.broker.port}")).to_be_visible()
+    expect(page.locator(".main")).to_be_hidden()
+
+
+@pytest.mark.usefixtures("fleet")
+def test_cameras_appear_and_the_newest_segment_plays(page: Page) -> None:
+    expect(page.locator("button.camera")).to_have_count(2, timeout=15_000)
+    page.locator("button.camera", has_text="gate").click()
+    expect(page.locator("button.card")).to_have_count(6)
+    until(lambda: plays(page))
+    expect(page.locator(".player .heading")).to_have_text(CAPTIONS[1])
+    expect(page.locator(".legend")).to_contain_text("caption")
+    expect(page.locator(".facts")).to_contain_text("times smaller than raw")
+    expect(page.locator("button.card.chosen .card-caption")).to_have_text(CAPTIONS[1])
+    page.get_by_text("how this clip was made").click()
+    expect(page.locator(".statement")).to_contain_text('"renderer": "mean-1"')
+
+
+@pytest.mark.usefixtures("fleet")
+def test_an_older_segment_plays_and_then_those_that_follow_it(page: Page) -> None:
+    page.locator("button.camera", has_text="gate").click()
+    page.locator("button.card").nth(4).click()
+    expect(page.locator(".player .heading")).to_have_text(CAPTIONS[1])
+    until(lambda: plays(page))
+    expect(page.locator("button.card").nth(3)).to_have_class("card chosen", timeout=15_000)
+    until(lambda: plays(page))
+    expect(page.locator("button.card").nth(4).locator("img")).to_be_visible()
+
+
+def test_a_new_segment_appears_by_itself(page: Page, peer: Peer, fleet: Device) -> None:
+    page.locator("button.camera", has_text="gate").click()
+    expect(page.locator("button.card")).to_have_count(6)
+    send(peer, fleet, "a blue bus stops", "gate")
+    expect(page.locator("button.card").first).to_contain_text("a blue bus stops", timeout=15_000)
+    expect(page.locator(".player .heading")).to_have_text("a blue bus stops", timeout=15_000)
+
+
+@pytest.mark.usefixtures("fleet")
+def test_what_cannot_be_rendered_says_why_and_can_be_tried_again(page: Page) -> None:
+    page.locator("button.camera", has_text="yard").click()
+    page.locator("button.card", has_text=IMPOSSIBLE).click()
+    expect(page.get_by_text("there is no such thing")).to_be_visible(timeout=15_000)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("there is no such thing")).to_be_visible(timeout=15_000)
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_hostile_caption_is_text(page: Page) -> None:
+    page.locator("button.camera", has_text="yard").click()
+    card = page.locator("button.card", has_text="<img src=x")
+    card.click()
+    expect(page.locator(".player .heading")).to_have_text(HOSTILE)
+    expect(card.locator(".card-caption")).to_have_text(HOSTILE)
+    assert page.title() == "Mirage"
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize("screen", SCREENS)
+def test_it_fits_any_screen(page: Page, screen: str) -> None:
+    page.set_viewport_size(SCREENS[screen])
+    page.locator("button.camera", has_text="gate").click()
+    page.locator("button.card").last.click()
+    until(lambda: plays(page))
+    assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+    expect(page.locator("video")).to_be_in_viewport()
+    expect(page.locator(".player .heading")).to_be_visible()
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_camera_is_chosen_with_the_keyboard(page: Page) -> None:
+    page.locator("button.camera", has_text="yard").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("button.camera.chosen")).to_contain_text("yard")
+    expect(page.locator("button.card")).to_have_count(3)
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_broker_that_is_gone_is_told_and_what_is_stored_stays(page: Page, site: Site) -> None:
+    expect(page.locator(".status")).to_have_text("connected")
+    site.broker.stop()
+    expect(page.get_by_role("alert")).to_contain_text(f"broker 127.0.0.1:{site.broker.port}", timeout=15_000)
+    expect(page.locator(".status")).to_have_text("trouble")
+    expect(page.locator("button.camera")).to_have_count(2)
+    site.broker.start()
+    expect(page.locator(".status")).to_have_text("connected", timeout=30_000)
