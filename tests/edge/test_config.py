@@ -1,0 +1,58 @@
+"""Settings: whole or refused, with the key by its name."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.config import ConfigError, load
+from tests.edge.settings import config_of, write_config
+
+CAMERAS = {"door": "door.mp4", "yard": "rtsp://10.0.0.9/main"}
+
+
+def test_paths_are_relative_to_the_settings_file(tmp_path: Path) -> None:
+    config = config_of(tmp_path, 1883, Path("models/tiny"), CAMERAS)
+    assert config.bundle.path == str(tmp_path / "models" / "tiny")
+    assert config.spool.path == str(tmp_path / "spool.db")
+    assert [camera.source for camera in config.camera] == [str(tmp_path / "door.mp4"), CAMERAS["yard"]]
+
+
+def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
+    config = config_of(tmp_path, 1883, tmp_path, CAMERAS)
+    assert (config.encode.planes, config.encode.segment_ms, config.encode.threads) == (None, 2000, 1)
+    assert (config.broker.envelope, config.spool.max_bytes) == ("none", 64 * 1024 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ("[encode]\nplains = 8", "plains"),
+        ("[encode]\nsegment_ms = 20", "encode.segment_ms"),
+        ("[encode]\nthreads = 'many'", "encode.threads"),
+        ("[telemetry]\nevery_s = 60", "telemetry"),
+        ('[[camera]]\nname = "door"\nsource = "again.mp4"', "not all different"),
+        ('[[camera]]\nname = "birth"\nsource = "x.mp4"', "'birth' is reserved"),
+        ('[[camera]]\nname = "Front Door"\nsource = "x.mp4"', "Front Door"),
+        ('[[camera]]\nname = "side"', "source"),
+        ("[encode", "']'"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_with_its_file(tmp_path: Path, more: str, key: str) -> None:
+    path = write_config(tmp_path, 1883, tmp_path, CAMERAS, more)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert key in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_envelope_that_this_version_does_not_know_is_refused(tmp_path: Path) -> None:
+    path = write_config(tmp_path, 1883, tmp_path, CAMERAS)
+    path.write_text(path.read_text().replace("port = 1883", 'port = 1883\nenvelope = "hpke"'))
+    with pytest.raises(ConfigError, match="envelope"):
+        load(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.toml: No such file"):
+        load(tmp_path / "gone.toml")
