@@ -1,0 +1,127 @@
+"""The cloud as a process: what stops it at the start, what it survives, and that it ends."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from cloud import crew as crews
+from cloud.catalog import Catalog
+from cloud.config import Broker, BundlePaths, Config, Render, Serve, StorePlace
+from cloud.crew import Crew
+from cloud.objects import ObjectsError
+from cloud.run import run
+from cloud.serve import ServeError, listen
+from cloud.store import Store, StoreError
+from tests.cloud.broker import LoopbackBroker, connected, free_port
+from tests.cloud.sample import CAPTIONS, Device, MeanRenderer
+from tests.cloud.waiting import until
+from wire.bundle import Bundle, BundleError
+
+
+@pytest.fixture
+def config(tmp_path: Path, bundle: Bundle) -> Config:
+    return Config(
+        broker=Broker("127.0.0.1", free_port(), ack_interval_s=0.2),
+        bundle=BundlePaths((str(bundle.root),)),
+        store=StorePlace(f"sqlite:///{tmp_path}/store.db", str(tmp_path / "objects")),
+        serve=Serve(port=free_port()),
+        render=Render(long_side_px=64, policy="all"),
+    )
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[LoopbackBroker]:
+    running = LoopbackBroker(tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
+def test_from_broker_to_clip(config: Config, broker: LoopbackBroker, device: Device, tmp_path: Path) -> None:
+    """The whole path but the page, which has a browser of its own elsewhere."""
+    settings = replace(config, broker=Broker("127.0.0.1", broker.port, ack_interval_s=0.2))
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=run, args=(settings, stop), name="cloud",
+        kwargs={"roles": frozenset({"ingest", "render"}), "load": lambda _bundle, _threads: MeanRenderer()},
+    )  # fmt: skip
+    thread.start()
+    try:
+        with connected(broker.port, "device") as peer:
+            peer.publish(device.topics.birth, device.birth(), retain=True)
+            for _ in range(3):
+                peer.publish(device.topics.sem("gate"), device.frame(device.packet(CAPTIONS[0])))
+            store = Store(config.store.url)
+            catalog = Catalog(store)
+            until(lambda: bool(catalog.cameras()))
+            until(lambda: [s.render for s in catalog.segments("acme/north/jetson-1/gate")] == ["done"] * 3)
+            store.close()
+    finally:
+        stop.set()
+        thread.join(30)
+    assert not thread.is_alive()
+    assert len(list((tmp_path / "objects/clips").iterdir())) == 3
+    assert not {"ingest", "render"} & {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        pytest.param({"bundle": BundlePaths(("/nowhere",))}, BundleError, id="bundle"),
+        pytest.param({"store": StorePlace("sqlite:////nowhere/a/b.db")}, StoreError, id="store"),
+    ],
+)
+def test_what_cannot_work_is_found_before_anything_starts(
+    config: Config, changes: dict[str, object], error: type[Exception]
+) -> None:
+    before = threading.active_count()
+    with pytest.raises(error):
+        run(replace(config, **changes), threading.Event())
+    assert threading.active_count() == before
+
+
+def test_objects_that_have_no_place_are_named(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    place = StorePlace(config.store.url, str(tmp_path / "file/objects"))
+    with pytest.raises(ObjectsError, match="file/objects"):
+        run(replace(config, store=place), threading.Event())
+
+
+def test_a_port_that_is_taken_is_named(config: Config) -> None:
+    with (
+        listen(config.serve.host, config.serve.port),
+        pytest.raises(ServeError, match=f"{config.serve.port}: .*in use"),
+    ):
+        run(config, threading.Event())
+
+
+def test_a_task_that_fails_is_started_again_while_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crews, "RESTART_S", (0.05, 0.1))
+    starts, seen, steady = [], [], threading.Event()
+
+    def fragile(ending: threading.Event) -> None:
+        starts.append(1)
+        if len(starts) < 3:
+            raise ZeroDivisionError("a mistake of ours")
+        ending.wait()
+
+    def robust(ending: threading.Event) -> None:
+        while not ending.wait(0.01):
+            seen.append(dict(crew.crashes))
+            if len(starts) == 3:
+                steady.set()
+
+    crew, stop = Crew(), threading.Event()
+    crew.add("fragile", fragile)
+    crew.add("robust", robust)
+    thread = threading.Thread(target=crew.run, args=(stop,), name="crew")
+    thread.start()
+    assert steady.wait(10)
+    until(lambda: not crew.crashes)
+    stop.set()
+    thread.join(10)
+    assert {"fragile": "ZeroDivisionError: a mistake of ours"} in seen
+    assert len(starts) == 3
