@@ -96,14 +96,14 @@ class Cloud:
             client.subscribe(each, options=SubscribeOptions(qos=1))
 
     def _received(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        leaf = topics.parse(message.topic).leaf
+        leaf, payload = topics.parse(message.topic).leaf, bytes(message.payload)
         if leaf == "birth":
-            self.births.append(documents.decode_birth(message.payload))
+            self.births.append(documents.decode_birth(payload))
         elif leaf == "state":
-            state: State = documents.decode_state(message.payload)
+            state: State = documents.decode_state(payload)
             self.states.append(state.state)
         else:
-            self._take(Packet.parse(PlainEnvelope().unwrap(message.payload, message.topic)))
+            self._take(Packet.parse(PlainEnvelope().unwrap(payload, message.topic)))
 
     def _take(self, packet: Packet) -> None:
         boot = packet.boot_id.hex() if packet.boot_id else self.births[-1].boot_id

@@ -40,14 +40,13 @@ def write_film(
     times_ms: Sequence[int] | None = None,
     *,
     rotation: int = 0,
-    codec: str = "libx264",
     pixels: str = "yuv420p",
     options: dict[str, str] | None = None,
 ) -> Path:
     """Write pictures shown at times_ms (25 frames/s if None); the ending of the name says the container."""
     times = list(times_ms) if times_ms is not None else [40 * index for index in range(len(pictures))]
     with av.open(str(path), "w", options=options or {}) as container:
-        stream = container.add_stream(codec, rate=Fraction(25))
+        stream = container.add_stream("libx264", rate=Fraction(25))
         stream.height, stream.width = pictures.shape[1:3]
         stream.pix_fmt = pixels
         stream.codec_context.time_base = Fraction(1, 1000)

@@ -33,7 +33,7 @@ def test_what_the_iterator_raises_comes_after_its_items() -> None:
         yield 1
         raise OSError("no more")
 
-    seen = []
+    seen: list[int] = []
     with Ahead(failing(), limit=3, name="fail") as items, pytest.raises(OSError, match="no more"):
         seen.extend(items)
     assert seen in ([], [1])

@@ -16,9 +16,16 @@ def test_threads_carry_their_names() -> None:
 
 def test_the_first_failure_is_raised_when_all_have_ended() -> None:
     crew = Crew()
-    crew.start("waits", lambda: crew.failed.wait(5) and None)
-    crew.start("fails", lambda: int("x"))  # type: ignore[arg-type, return-value]
-    with pytest.raises(ValueError, match="invalid literal"):
+
+    def wait() -> None:
+        crew.failed.wait(5)
+
+    def fail() -> None:
+        raise ValueError("out of order")
+
+    crew.start("waits", wait)
+    crew.start("fails", fail)
+    with pytest.raises(ValueError, match="out of order"):
         crew.join()
     assert crew.failed.is_set()
     assert not crew.is_working("waits", "fails")

@@ -20,7 +20,9 @@ def filmed(pan: tuple[float, float] = (0, 0), zoom: float = 0, roll: float = 0) 
     pictures = []
     for index in range(COUNT):
         share = index / (COUNT - 1)
-        turn = cv2.getRotationMatrix2D((640, 360), -roll * share, 2 ** (zoom * share) / 4)
+        turn = np.asarray(
+            cv2.getRotationMatrix2D((640, 360), -roll * share, 2 ** (zoom * share) / 4), np.float64
+        )
         turn[:, 2] += np.array([80, 45]) - np.array([640, 360])
         turn[:, 2] += np.array([pan[0] * 160, pan[1] * 90]) * share
         pictures.append(cv2.warpAffine(SCENE, turn, (160, 90), flags=cv2.INTER_AREA))

@@ -118,6 +118,6 @@ def test_captions_and_tokens_depend_on_the_picture_alone(bundle: Bundle) -> None
     frames = panned(texture(4), (284, 160), [(at, 0) for at in range(8)])
     assert captioner.describe(frames) == captioner.describe(frames.copy())
     tokens = encoder.encode(frames[0])
-    assert (tokens.shape, tokens.dtype) == ((12, 8, 8), np.uint8)
+    assert tokens.shape == (12, 8, 8)
     assert np.array_equal(tokens, encoder.encode(frames[0].copy()))
     assert not np.array_equal(tokens, encoder.encode(255 - frames[0]))
