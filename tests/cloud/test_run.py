@@ -52,11 +52,12 @@ def test_from_broker_to_clip(config: Config, broker: LoopbackBroker, device: Dev
     try:
         with connected(broker.port, "device") as peer:
             peer.publish(device.topics.birth, device.birth(), retain=True)
-            for _ in range(3):
-                peer.publish(device.topics.sem("gate"), device.frame(device.packet(CAPTIONS[0])))
             store = Store(config.store.url)
             catalog = Catalog(store)
-            until(lambda: bool(catalog.cameras()))
+            until(lambda: bool(catalog.cameras()))  # subscribed, so the broker keeps what comes
+            for _ in range(3):
+                peer.publish(device.topics.sem("gate"), device.frame(device.packet(CAPTIONS[0])))
+            until(lambda: len(catalog.segments("acme/north/jetson-1/gate")) == 3)
             until(lambda: [s.render for s in catalog.segments("acme/north/jetson-1/gate")] == ["done"] * 3)
             store.close()
     finally:
