@@ -77,11 +77,11 @@ class Scene:
     def caption(self) -> str:
         """Say what is seen and how it moves, in the words of the written captions."""
         parts = [self.texture.caption]
-        for sprite in self.sprites:
-            direction = describe_direction(sprite.dx, sprite.dy)
-            parts.append(
-                f"{sprite.texture.caption} moves {direction} {_speed(np.hypot(sprite.dx, sprite.dy))}"
-            )
+        if self.sprites:
+            largest = max(self.sprites, key=lambda sprite: sprite.width * sprite.height)
+            direction = describe_direction(largest.dx, largest.dy)
+            speed = _speed(float(np.hypot(largest.dx, largest.dy)))
+            parts.append(f"a small piece moves {direction} {speed}")
         parts.append(describe_camera(self.camera, objects_move=bool(self.sprites)))
         return " ".join(parts)
 
