@@ -85,8 +85,12 @@ class Inbox:
         device = device_row(session, topic, message.received_ms)
         before = boot_row(session, device, birth.boot_id, message.received_ms).birth
         boot = register(session, device, birth, message.payload, message.received_ms)
-        if before != message.payload:
-            self._index.rebuild(session, boot, message.received_ms)
+        if before is not None:
+            by_ms = birth.boot_wall_ms - documents.decode_birth(before).boot_wall_ms
+            if by_ms:
+                self._index.shift(session, boot, by_ms)
+        elif boot.highest >= 0:
+            self._index.heal(session, boot, message.received_ms)
         owed = self._read_pending(session, device)
         return Receipt(Outcome.BIRTH, device.id if owed else None)
 

@@ -6,7 +6,7 @@ hole, or a late birth names the bundle, what hung on it is read again.
 
 import json
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from cloud import jobs, scene
@@ -40,11 +40,35 @@ class Index:
         for camera_id in session.scalars(after.distinct()).all():
             self._follow(session, boot, camera_id, sequence, now_ms)
 
-    def rebuild(self, session: Session, boot: BootRow, now_ms: int) -> None:
-        """Derive all segments of a boot again: its birth has come."""
-        rows = select(PacketRow).where(PacketRow.boot_id == boot.id, PacketRow.gap.is_(False))
-        for row in session.scalars(rows.order_by(PacketRow.sequence)).all():
+    def heal(self, session: Session, boot: BootRow, now_ms: int) -> None:
+        """Read again what of a boot was not understood: its birth, or a bundle, has come."""
+        faulty = (
+            select(PacketRow)
+            .join(SegmentRow, SegmentRow.packet_id == PacketRow.id)
+            .where(PacketRow.boot_id == boot.id, SegmentRow.fault.is_not(None))
+        )
+        for row in session.scalars(faulty.order_by(PacketRow.sequence)).all():
             self._refill(session, boot, row, now_ms)
+
+    def heal_all(self, session: Session, now_ms: int) -> None:
+        """Read again what of any boot was not understood; for the start, when bundles may have been added."""
+        faulty = (
+            select(PacketRow.boot_id)
+            .join(SegmentRow, SegmentRow.packet_id == PacketRow.id)
+            .where(SegmentRow.fault.is_not(None))
+        )
+        for boot_id in session.scalars(faulty.distinct()).all():
+            self.heal(session, session.get_one(BootRow, boot_id), now_ms)
+
+    def shift(self, session: Session, boot: BootRow, by_ms: int) -> None:
+        """Move all segments of a boot in time: its device knows the time of day better now."""
+        of_boot = select(PacketRow.id).where(PacketRow.boot_id == boot.id)
+        session.execute(
+            update(SegmentRow)
+            .where(SegmentRow.packet_id.in_(of_boot))
+            .values(start_ms=SegmentRow.start_ms + by_ms)
+            .execution_options(synchronize_session=False)
+        )
 
     def _follow(self, session: Session, boot: BootRow, camera_id: int, sequence: int, now_ms: int) -> None:
         later = (

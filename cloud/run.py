@@ -14,6 +14,7 @@ import structlog
 
 from cloud.api import Health, create_api
 from cloud.bundles import Bundles, LoadRenderer
+from cloud.clock import wall_ms
 from cloud.config import Config
 from cloud.crew import Crew
 from cloud.inbox import Inbox
@@ -79,6 +80,8 @@ class _Cloud:
 
     def add_ingest(self) -> None:
         index = Index(self._bundles)
+        with self._store.write() as session:
+            index.heal_all(session, wall_ms())
         intake = Intake(index, render_all=self._config.render.policy == "all")
         inbox = Inbox(index, intake, PlainEnvelope())
         self._ingest = Ingest(self._config.broker, self._store, inbox)

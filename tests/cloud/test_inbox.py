@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from cloud import inbox as inboxes
+from cloud.bundles import Bundles
 from cloud.inbox import Outcome
+from cloud.index import Index
 from cloud.schema import BootRow, CameraRow, JobRow, PacketRow, PendingRow, QuarantineRow, SegmentRow
 from cloud.store import Store
 from cloud.watermark import Watermark
@@ -125,12 +127,28 @@ def test_two_different_packets_in_one_place_do_not_replace_each_other(desk: Desk
     assert desk.captions() == [CAPTIONS[0]]
 
 
-def test_a_bundle_that_is_not_here_is_a_fault_never_noise(store: Store, device: Device) -> None:
+def test_a_bundle_that_is_not_here_is_a_fault_never_noise(
+    store: Store, bundle: Bundle, device: Device
+) -> None:
     desk = Desk(store, [])
     desk.birth(device)
-    assert desk.sem(device, device.packet()) == Outcome.STORED
-    assert desk.captions() == [None]
+    for _ in range(2):
+        assert desk.sem(device, device.packet()) == Outcome.STORED
+    assert desk.captions() == [None, None]
     assert "which is not here" in desk.faults()[0]
+    with store.write() as session:
+        Index(Bundles([bundle])).heal_all(session, NOW_MS)
+    assert (desk.captions(), desk.faults()) == ([CAPTIONS[0]] * 2, []), "once it is here, all is understood"
+
+
+def test_a_device_may_learn_the_time_later(desk: Desk, device: Device) -> None:
+    desk.deliver(device.topics.birth, device.birth(boot_wall_ms=7_000))
+    for _ in range(2):
+        desk.sem(device, device.packet(duration_ms=1_000))
+    desk.birth(device)
+    with desk.store.read() as session:
+        starts = session.scalars(select(SegmentRow.start_ms).order_by(SegmentRow.start_ms)).all()
+    assert starts == [BOOT_WALL_MS, BOOT_WALL_MS + 1_000]
 
 
 def test_a_gap_record_ends_the_wait_for_what_it_names(desk: Desk, device: Device) -> None:
