@@ -4,7 +4,9 @@ It checks neither topic ACLs nor client certificates, so it listens on loopback 
 """
 
 import contextlib
+import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +44,20 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
+def _stderr_into(log: Path) -> Iterator[None]:
+    """Let children that the body starts write their stderr into a file."""
+    sys.stderr.flush()
+    ours = os.dup(2)
+    try:
+        with log.open("wb") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(ours, 2)
+        os.close(ours)
+
+
+@contextlib.contextmanager
 def loopback_broker(folder: Path) -> Iterator[int]:
     """Run a broker and give its port; its configuration is written into `folder`.
 
@@ -54,7 +70,8 @@ def loopback_broker(folder: Path) -> Iterator[int]:
     config.write_text(_CONFIG.format(port=port))
     broker = iotcore.Broker(config_path=str(config))
     try:
-        broker.start()
+        with _stderr_into(folder / "broker.log"):  # it talks a lot when its clients leave
+            broker.start()
     except (OSError, RuntimeError) as error:
         raise DemoError(f"broker on 127.0.0.1:{port}: {error}") from error
     try:

@@ -1,6 +1,7 @@
 """A part of the demo in a process of its own, with its log in a file."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from mirage.errors import DemoError, InputError
 
+_TOO_LITTLE_BYTES = 65536
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -58,6 +60,8 @@ class Child:
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()
         said = [line for line in lines if line.startswith("mirage: ")] or lines
+        if not said and shutil.disk_usage(self.log.parent).free < _TOO_LITTLE_BYTES:
+            return f"{self.log.parent}: No space left on device"  # not even for the log
         return said[-1].strip() if said else ""
 
     def _watch_memory(self) -> None:

@@ -39,6 +39,10 @@ class SegmentView(msgspec.Struct, frozen=True):
     clip: ClipView | None = None
 
 
+class _Health(msgspec.Struct, frozen=True):
+    troubles: Mapping[str, str]
+
+
 class CloudClient:
     """Talks to a cloud on this machine about one camera."""
 
@@ -49,10 +53,14 @@ class CloudClient:
 
     def is_ready(self) -> bool:
         """Tell whether the cloud answers and finds itself healthy."""
+        return self.troubles() == {}
+
+    def troubles(self) -> Mapping[str, str]:
+        """Say what is wrong with the cloud, by part; nothing if all is well."""
         try:
-            return self._get("/healthz")[0] == http.client.OK
-        except OSError:
-            return False
+            return msgspec.json.decode(self._get("/healthz")[1], type=_Health).troubles
+        except (OSError, msgspec.DecodeError) as error:
+            return {"cloud": str(error)}
 
     def segments(self) -> list[SegmentView]:
         """List what has arrived so far, in order. Raises DemoError."""

@@ -21,20 +21,20 @@ from edge.camera import is_live, open_camera
 from mirage.bundles import bundle_folder
 from mirage.demo.broker import free_port, loopback_broker
 from mirage.demo.child import Child, wait_until
-from mirage.demo.client import CloudClient, SegmentView
+from mirage.demo.client import CloudClient
 from mirage.demo.films import join_clips, side_by_side
 from mirage.demo.proxy import counting_proxy
 from mirage.demo.report import DemoReport, Finished, demo_report, show
 from mirage.demo.setup import CAMERA_PATH, Setup
 from mirage.demo.source import bunny
 from mirage.demo.summary import read_summary
+from mirage.demo.waiting import until_rendered
 from mirage.errors import DemoError, InputError, OutputError
 from mirage.output import write_whole
-from mirage.progress import console, steps_shown
+from mirage.progress import console
 from wire.bundle import Bundle
 
 _START_TIMEOUT_S = 60.0  # the first start compiles all of Python's files
-_RENDER_TIMEOUT_S = 120.0  # without any new clip
 RESULTS = ("reconstruction.mp4", "side-by-side.mp4", "report.json")
 
 
@@ -88,7 +88,7 @@ def demo_running(source: str, out: Path, bundle: Path, seconds: float | None = N
         wait_until(client.is_ready, _START_TIMEOUT_S, "the cloud's start", cloud)
         agent_options = ["run", "--json", "--config", setup.write_edge(proxy.port)]
         with _child("edge", agent_options, setup) as agent:
-            segments = _until_rendered(client, agent, cloud, seconds)
+            segments = until_rendered(client, agent, cloud, seconds)
             summary = read_summary(agent.result)
         report = _results(
             out, setup, client, Finished(summary, segments, agent.peak_rss_bytes, proxy.totals())
@@ -128,33 +128,6 @@ def _emptied(out: Path) -> Path:
     except OSError as error:
         raise OutputError(f"{error.filename or out}: {error.strerror}") from error
     return state
-
-
-def _until_rendered(
-    client: CloudClient, agent: Child, cloud: Child, seconds: float | None
-) -> list[SegmentView]:
-    """Wait until the agent has ended and each of its segments has become a clip, or failed to."""
-    ends_s = time.monotonic() + seconds if seconds is not None else None
-    changed_s, before = time.monotonic(), 0
-    with steps_shown("segments described, sent, regenerated", None) as done:
-        while True:
-            agent_ended = agent.ended()
-            if cloud.ended():
-                raise DemoError(f"the cloud ended early (log: {cloud.log})")
-            if ends_s is not None and time.monotonic() > ends_s and not agent_ended:
-                agent.stop(patience_s=60.0)
-                continue
-            segments = client.segments()
-            finished = [segment for segment in segments if segment.render in {"done", "failed"}]
-            for _ in range(len(finished) - before):
-                done()
-            if len(finished) != before or not agent_ended:
-                changed_s, before = time.monotonic(), len(finished)
-            if agent_ended and len(finished) == len(segments):
-                return segments
-            if time.monotonic() - changed_s > _RENDER_TIMEOUT_S:
-                raise DemoError(f"no new clip for {_RENDER_TIMEOUT_S:g} s (log: {cloud.log})")
-            time.sleep(0.2)
 
 
 def _results(out: Path, setup: Setup, client: CloudClient, finished: Finished) -> DemoReport:

@@ -86,6 +86,7 @@ def test_a_full_disk_in_out_is_one_line(make_video: MakeVideo, tmp_path: Path) -
         assert result.returncode == 1, result.stderr
         last = result.stderr.strip().splitlines()[-1]
         assert last.startswith("mirage: ")
+        assert "No space left" in last or "full" in last
         assert "Traceback" not in result.stderr
         assert not [path for path in (disk / "demo").iterdir() if path.suffix in {".mp4", ".json"}]
     finally:
