@@ -1,7 +1,7 @@
 """Frequency tables for the caption and the token coder, from what they are to code."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,17 @@ from export.lexicon import lexicon
 from export.ngrams import Counts, count_ngrams, ngram_tables
 from wire.ngram import CLASS_CONTEXT, EMIT_BITS, WORD_CONTEXT
 from wire.text import END, ESCAPE, FIRST_WORD, SPELLED, SPELLING_CONTEXT
-from wire.tokens import TOTAL, WEIGHT_BITS, outer_sums
+from wire.tokens import TOTAL, WEIGHT_BITS, differences, roughness, surroundings
 
 Array = NDArray[np.generic]
+Weights = NDArray[np.int64]
 
 _UNSEEN = 2.0  # uses that each word gets before counting, so that the lexicon's words have a share
 _RARE = 2  # a word that the lexicon lacks and that is used no oftener stands for all unknown ones
 
 _BINS = 24
-_SPREADS = 3
+_SPREADS = 8
+_CHUNK = 500  # keyframes worked on at a time, for memory's sake
 _RIDGE = 50.0  # pulls weights to zero where data is thin
 _PRIOR = 12.0  # symbols' worth of the coarser table that each table begins with
 
@@ -89,66 +91,69 @@ def _word_counts(coded: list[list[int]], masked: list[list[int]]) -> list[Counts
 def token_tables(tokens: NDArray[np.uint8], levels: int, coarse_planes: int) -> dict[str, Array]:
     """Tables of `wire.tokens.TokenModel` from training tokens (N, D, h, w)."""
     _, planes, height, width = tokens.shape
-    outer = np.zeros((planes, 9 * planes), np.int32)
+    outer = np.zeros((planes, 2, 9 * planes), np.int32)
     inner = np.zeros((planes, 4), np.int32)
+    inner_rough = np.zeros((planes, 6), np.int32)
     bins = np.zeros((planes, _BINS - 1), np.int32)
     spreads = np.zeros((planes, _SPREADS - 1), np.int32)
     frequencies = np.zeros((planes, _BINS, _SPREADS, levels), np.uint16)
     for plane in range(planes):
-        near = _inner_neighbours(tokens[:, plane], levels)
-        weights = _weights(tokens, plane, near, levels)
-        outer[plane, : 9 * plane], inner[plane] = weights[: 9 * plane], weights[9 * plane :]
-        value = _outer(tokens, plane, outer[plane, : 9 * plane], levels) + near @ inner[plane]
-        left, up, up_left, up_right = np.moveaxis(near, -1, 0)
-        spread = abs(left - up_left) + abs(up - up_left) + abs(up_right - up)
-        bins[plane] = _limits(value, _BINS)
-        spreads[plane] = _limits(spread, _SPREADS)
+        weights, rough = _weights(tokens, plane, levels)
+        outer[plane, :, : 9 * plane] = weights[:-4], rough[:-6]
+        inner[plane], inner_rough[plane] = weights[-4:], rough[-6:]
+        sums = [(near @ weights, far @ rough) for near, far in _features(tokens, plane, levels)]
+        value, spread = (np.concatenate(parts) for parts in zip(*sums, strict=True))
+        bins[plane], spreads[plane] = _limits(value, _BINS), _limits(spread, _SPREADS)
         row = np.searchsorted(bins[plane], value, "right")
         column = np.searchsorted(spreads[plane], spread, "right")
-        frequencies[plane] = _frequencies(tokens[:, plane], row, column, levels)
-    shape = np.array([levels, planes, height, width, coarse_planes], np.int32)
+        frequencies[plane] = _frequencies(tokens[:, plane].ravel(), row, column, levels)
     return {
-        "shape": shape,
+        "shape": np.array([levels, planes, height, width, coarse_planes], np.int32),
         "outer": outer,
         "inner": inner,
+        "inner_rough": inner_rough,
         "bins": bins,
         "spreads": spreads,
         "frequencies": frequencies,
     }
 
 
-def _inner_neighbours(plane: NDArray[np.uint8], levels: int) -> NDArray[np.int64]:
-    """Centred left, up, up-left, up-right of each cell: (N, h, w) to (N, h, w, 4); outside is 0."""
-    count, height, width = plane.shape
-    padded = np.zeros((count, height + 1, width + 2), np.int64)
-    padded[:, 1:, 1:-1] = 2 * plane.astype(np.int64) - (levels - 1)
-    views = (padded[:, 1:, :-2], padded[:, :-1, 1:-1], padded[:, :-1, :-2], padded[:, :-1, 2:])
-    return np.stack(views, axis=-1)
+def _weights(tokens: NDArray[np.uint8], plane: int, levels: int) -> tuple[Weights, Weights]:
+    """Least squares of a cell's centred value, then of how far that was off, in 1/2**WEIGHT_BITS."""
+    target = (2 * tokens[:, plane].astype(np.float64) - (levels - 1)).ravel()
+    values = _least_squares((near for near, _ in _features(tokens, plane, levels)), target)
+    off = [near @ values for near, _ in _features(tokens, plane, levels)]
+    missed = np.abs(target - np.concatenate(off) / 2**WEIGHT_BITS)
+    return values, _least_squares((rough for _, rough in _features(tokens, plane, levels)), missed)
 
 
-def _outer(
-    tokens: NDArray[np.uint8], plane: int, weights: NDArray[np.int32], levels: int
-) -> NDArray[np.int64]:
-    return np.stack([outer_sums(item[:plane], weights.astype(np.int64), levels) for item in tokens])
+def _features(tokens: NDArray[np.uint8], plane: int, levels: int) -> Iterator[tuple[Weights, Weights]]:
+    """Give what a plane's values and spreads depend on, (cells, 9 x plane + 4) and (cells, 9 x plane + 6)."""
+    for start in range(0, len(tokens), _CHUNK):
+        chunk = tokens[start : start + _CHUNK]
+        around = surroundings(chunk[:, :plane], levels)
+        own = surroundings(chunk[:, plane : plane + 1], levels)
+        near = own[..., (3, 1, 0, 2)]  # left, up, up-left, up-right
+        rough = np.stack(differences(*np.moveaxis(near, -1, 0)), axis=-1)
+        yield (
+            np.concatenate([around, near], axis=-1).reshape(-1, 9 * plane + 4),
+            np.concatenate([roughness(around), rough], axis=-1).reshape(-1, 9 * plane + 6),
+        )
 
 
-def _weights(
-    tokens: NDArray[np.uint8], plane: int, near: NDArray[np.int64], levels: int
-) -> NDArray[np.int64]:
-    """Least squares of a cell's centred value on its neighbours, in 1/2**WEIGHT_BITS."""
-    count, _, height, width = tokens.shape
-    padded = np.zeros((count, plane, height + 2, width + 2), np.float32)
-    padded[:, :, 1:-1, 1:-1] = 2 * tokens[:, :plane].astype(np.float32) - (levels - 1)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
-    far = windows.transpose(0, 2, 3, 1, 4, 5).reshape(count * height * width, 9 * plane)
-    features = np.concatenate([far, near.reshape(-1, 4)], axis=1).astype(np.float64)
-    target = 2 * tokens[:, plane].astype(np.float64).ravel() - (levels - 1)
-    gram = features.T @ features + _RIDGE * np.eye(features.shape[1])
-    solution = np.linalg.solve(gram, features.T @ target)
-    return np.round(solution * 2**WEIGHT_BITS).astype(np.int64)
+def _least_squares(chunks: Iterable[Weights], target: NDArray[np.float64]) -> Weights:
+    """Solve for weights; a constant is fitted too, but the limits of bins make up for leaving it out."""
+    gram, moment, at = np.zeros((1, 1)), np.zeros(1), 0
+    for chunk in chunks:
+        features = np.concatenate([chunk, np.ones((len(chunk), 1))], axis=1)
+        gram = gram + features.T @ features
+        moment = moment + features.T @ target[at : at + len(chunk)]
+        at += len(chunk)
+    solution = np.linalg.solve(gram + _RIDGE * np.eye(len(gram)), moment)
+    return np.round(solution[:-1] * 2**WEIGHT_BITS).astype(np.int64)
 
 
-def _limits(values: NDArray[np.int64], parts: int) -> NDArray[np.int64]:
+def _limits(values: Weights, parts: int) -> Weights:
     """Ascending limits that cut `values` into about equal parts."""
     return np.quantile(values, np.arange(1, parts) / parts, method="nearest").astype(np.int64)
 
@@ -157,7 +162,7 @@ def _frequencies(
     symbols: NDArray[np.uint8], row: NDArray[np.int64], column: NDArray[np.int64], levels: int
 ) -> NDArray[np.uint16]:
     counts = np.zeros((_BINS, _SPREADS, levels))
-    np.add.at(counts, (row.ravel(), column.ravel(), symbols.ravel()), 1)
+    np.add.at(counts, (row, column, symbols), 1)
     whole = counts.sum(axis=(0, 1)) + 1
     by_row = counts.sum(axis=1) + _PRIOR * whole / whole.sum()
     by_row /= by_row.sum(axis=-1, keepdims=True)

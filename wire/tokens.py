@@ -4,9 +4,9 @@ Planes are coded in order, cells row by row. A token's neighbours are the four o
 came before it, and the 3 x 3 cells around it of all earlier planes:
 
        earlier planes        own plane
-         o  o  o             o  o  o       a weighted sum of them, in integers, says about which
-         o  o  o             o  ?          value to expect (`bins`); how much the known ones differ
-         o  o  o                           says how sure that is (`spreads`)
+         o  o  o             o  o  o       a weighted sum of them, in integers, says which value to
+         o  o  o             o  ?          expect (`bins`); another one, of how much they differ
+         o  o  o                           among each other, how sure that is (`spreads`)
 
 The coarse payload holds planes 0 to coarse_planes - 1; the detail payload begins with the number of
 planes that both make together.
@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from math import log2
+from operator import mul
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ from wire.rangecoder import Decoder, Encoder, RangeCoderError
 TOTAL = 65536  # of each table
 WEIGHT_BITS = 12
 Tokens = NDArray[np.uint8]
+Number = TypeVar("Number", int, NDArray[np.int64])
 
 
 class TokenError(PacketError):
@@ -35,15 +38,16 @@ class TokenError(PacketError):
 
 @dataclass(frozen=True, slots=True)
 class PlaneTables:
-    """What one plane is coded with.
+    """What one plane is coded with; weights are of the value to expect, and of its spread.
 
-    `outer` (9 x earlier planes,) and `inner` (left, up, up-left, up-right) weigh centred values;
-    `bins` and `spreads` are ascending limits; `ends` holds the running totals of each table,
-    at [bin * (len(spreads) + 1) + spread].
+    `outer` (2, 9 x earlier planes) weighs what `surroundings` and `roughness` give, `inner` (4,) left,
+    up, up-left, up-right, `inner_rough` (6,) what `differences` gives. `bins` and `spreads` are ascending
+    limits; `ends` holds the running totals of each table, at [bin * (len(spreads) + 1) + spread].
     """
 
     outer: NDArray[np.int64]
-    inner: tuple[int, int, int, int]
+    inner: list[int]
+    inner_rough: list[int]
     bins: list[int]
     spreads: list[int]
     ends: list[list[int]]
@@ -147,23 +151,20 @@ class TokenModel:
     def _contexts(self, earlier: Tokens, plane: int, known: list[int]) -> Iterator[list[int]]:
         """Give each cell's table in order; `known` must hold all cells before the one asked for."""
         tables, width, middle = self._tables[plane], self.width, self.levels - 1
-        left_weight, up_weight, up_left_weight, up_right_weight = tables.inner
+        by_left, by_up, by_up_left, by_up_right = tables.inner
         columns = len(tables.spreads) + 1
-        expected = outer_sums(earlier, tables.outer, self.levels).ravel().tolist()
-        for at, outer in enumerate(expected):
-            x = at % width
+        around = surroundings(earlier, self.levels)
+        values = (around @ tables.outer[0]).ravel().tolist()
+        spreads = (roughness(around) @ tables.outer[1]).ravel().tolist()
+        for at, (outer, outer_rough) in enumerate(zip(values, spreads, strict=True)):
+            x, above = at % width, at >= width
             left = 2 * known[at - 1] - middle if x else 0
-            up = 2 * known[at - width] - middle if at >= width else 0
-            up_left = 2 * known[at - width - 1] - middle if x and at >= width else 0
-            up_right = 2 * known[at - width + 1] - middle if at >= width and x + 1 < width else 0
-            value = (
-                outer
-                + left_weight * left
-                + up_weight * up
-                + up_left_weight * up_left
-                + up_right_weight * up_right
-            )
-            spread = abs(left - up_left) + abs(up - up_left) + abs(up_right - up)
+            up = 2 * known[at - width] - middle if above else 0
+            up_left = 2 * known[at - width - 1] - middle if above and x else 0
+            up_right = 2 * known[at - width + 1] - middle if above and x + 1 < width else 0
+            value = outer + by_left * left + by_up * up + by_up_left * up_left + by_up_right * up_right
+            rough = differences(left, up, up_left, up_right)
+            spread = outer_rough + sum(map(mul, tables.inner_rough, rough))
             row = bisect_right(tables.bins, value)
             yield tables.ends[row * columns + bisect_right(tables.spreads, spread)]
 
@@ -177,25 +178,41 @@ class TokenModel:
         return tokens
 
 
-def outer_sums(earlier: Tokens, weights: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
-    """Weigh the 3 x 3 cells around each cell of earlier planes (P, h, w); gives (h, w).
+def surroundings(planes: Tokens, levels: int) -> NDArray[np.int64]:
+    """Give the 3 x 3 cells around each cell of planes (..., P, h, w), centred on 0: (..., h, w, 9 x P).
 
-    `weights` (9 x P,) are ordered by plane, then row by row.
+    They are ordered by plane, then row by row; outside the grid is 0.
     """
-    count, height, width = earlier.shape
-    total = np.zeros((height, width), np.int64)
-    padded = np.zeros((count, height + 2, width + 2), np.int64)
-    padded[:, 1:-1, 1:-1] = 2 * earlier.astype(np.int64) - (levels - 1)
-    by_offset = weights.reshape(count, 3, 3)
-    for dy in range(3):
-        for dx in range(3):
-            window = padded[:, dy : dy + height, dx : dx + width]
-            total += (window * by_offset[:, dy, dx, None, None]).sum(axis=0)
-    return total
+    *batch, count, height, width = planes.shape
+    padded = np.zeros((*batch, count, height + 2, width + 2), np.int64)
+    padded[..., 1:-1, 1:-1] = 2 * planes.astype(np.int64) - (levels - 1)
+    views = [padded[..., y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    around: NDArray[np.int64] = np.moveaxis(np.stack(views, axis=-1), -4, -2)  # (..., h, w, P, 9)
+    return around.reshape(*batch, height, width, 9 * count)
+
+
+def roughness(around: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give how much each of 3 x 3 cells differs from their middle; for the middle, from 0."""
+    cells = around.reshape(*around.shape[:-1], -1, 9)
+    middle = cells[..., 4:5]
+    rough = np.abs(cells - middle)
+    rough[..., 4:5] = np.abs(middle)
+    return rough.reshape(around.shape)
+
+
+def differences(left: Number, up: Number, up_left: Number, up_right: Number) -> tuple[Number, ...]:
+    """Give how much the known neighbours of the own plane differ, from each other and from 0."""
+    return (
+        abs(left - up_left),
+        abs(up - up_left),
+        abs(up_right - up),
+        abs(left - up),
+        abs(left),
+        abs(up),
+    )
 
 
 def _plane_tables(tables: Mapping[str, NDArray[np.generic]], plane: int, levels: int) -> PlaneTables:
-    left, up, up_left, up_right = tables["inner"][plane].tolist()
     bins = tables["bins"][plane].tolist()
     spreads = tables["spreads"][plane].tolist()
     frequencies = tables["frequencies"][plane].reshape(-1, levels).astype(np.int64)
@@ -204,8 +221,9 @@ def _plane_tables(tables: Mapping[str, NDArray[np.generic]], plane: int, levels:
     if (frequencies < 1).any() or (frequencies.sum(axis=1) != TOTAL).any():
         raise ValueError(f"a table of plane {plane} does not add up to {TOTAL}")
     return PlaneTables(
-        outer=tables["outer"][plane, : 9 * plane].astype(np.int64),
-        inner=(left, up, up_left, up_right),
+        outer=tables["outer"][plane, :, : 9 * plane].astype(np.int64),
+        inner=tables["inner"][plane].tolist(),
+        inner_rough=tables["inner_rough"][plane].tolist(),
         bins=bins,
         spreads=spreads,
         ends=[list(accumulate(row)) for row in frequencies.tolist()],
