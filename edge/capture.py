@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge.frame import CameraError, SourceInfo
 
 TIMEOUT_MS = 5000  # a network camera that is silent this long has vanished
-_DECODE_THREADS = 2  # each holds reference pictures: 12 MB a picture at 4K
+_DECODE_THREADS = 1  # a second one costs 40 % more work in all, and the encoders need the other core
 _NOMINAL_FPS = 25.0  # where the container names no believable rate
 
 
@@ -41,12 +41,20 @@ def shrink(bgr: NDArray[np.uint8], short_side_px: int) -> NDArray[np.uint8]:
         bgr = np.repeat(bgr[..., None], 3, axis=2)
     short = min(bgr.shape[:2])
     if short > short_side_px:
-        # Dropping pixels first is invisible with four left per result, and 9x cheaper at 4K.
-        step = max(short // (4 * short_side_px), 1)
         scale = short_side_px / short
         size = (max(round(bgr.shape[1] * scale), 1), max(round(bgr.shape[0] * scale), 1))
-        bgr = np.asarray(cv2.resize(bgr[::step, ::step], size, interpolation=cv2.INTER_AREA), np.uint8)
+        # By a whole number first, which is several times faster and averages the same pixels.
+        whole = _shrink_by(bgr, max(short // (2 * short_side_px), 1))
+        bgr = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
     return np.ascontiguousarray(bgr[..., ::-1])
+
+
+def _shrink_by(bgr: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    if factor == 1:
+        return bgr
+    height, width = bgr.shape[0] // factor, bgr.shape[1] // factor
+    inside = bgr[: height * factor, : width * factor]
+    return np.asarray(cv2.resize(inside, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def open_capture(source: str, backends: Sequence[int]) -> cv2.VideoCapture | None:
