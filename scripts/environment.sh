@@ -62,7 +62,7 @@ install() {
   wanted="$extras $root $(sha256sum pyproject.toml | cut -d' ' -f1)"
   [[ -f $stamp ]] && grep -qxF "$wanted" "$stamp" && return
   say "installing .[$extras] into ${directory#"$root"/}"
-  "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extras]" "$@" >&2 ||
+  "$directory/bin/python" -m pip install -qq --disable-pip-version-check --editable ".[$extras]" "$@" >&2 ||
     fail "pip could not install .[$extras]; its message is above"
   # Another set of extras was installed from another pyproject.toml: only this one is current.
   if [[ -f $stamp ]] && ! grep -qF "${wanted##* }" "$stamp"; then rm "$stamp"; fi
