@@ -49,6 +49,7 @@ def write_film(
         stream = container.add_stream("libx264", rate=Fraction(25))
         stream.height, stream.width = pictures.shape[1:3]
         stream.pix_fmt = pixels
+        stream.codec_context.options = {"preset": "ultrafast"}
         stream.codec_context.time_base = Fraction(1, 1000)
         if rotation:
             stream.set_display_rotation(rotation)
