@@ -5,13 +5,14 @@ hole, or a late birth names the bundle, what hung on it is read again.
 """
 
 import json
+from dataclasses import dataclass
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from cloud import jobs, scene
 from cloud.bundles import Bundles
-from cloud.schema import BootRow, PacketRow, SegmentRow
+from cloud.schema import BootRow, JobRow, PacketRow, SegmentRow
 from wire import documents
 from wire.bundle import BundleError
 from wire.packet import Packet, PacketError, layer_label
@@ -26,13 +27,14 @@ class Index:
     def __init__(self, bundles: Bundles) -> None:
         self._bundles = bundles
 
-    def add(self, session: Session, boot: BootRow, row: PacketRow, packet: Packet) -> None:
+    def add(
+        self, session: Session, boot: BootRow, row: PacketRow, packet: Packet, before: "Predecessor | None"
+    ) -> None:
         """Derive a new packet's segment. Gap records make none."""
         if not row.gap:
-            before = _before(session, row)
             segment = _blank(row, packet)
             session.add(segment)
-            self._fill(segment, boot, row, packet, before)
+            self._fill(segment, boot, row, packet, _continued(before))
 
     def follow(self, session: Session, boot: BootRow, sequence: int, now_ms: int) -> None:
         """Read again what hangs on packets that came after `sequence` of the same boot."""
@@ -84,7 +86,8 @@ class Index:
 
     def _refill(self, session: Session, boot: BootRow, row: PacketRow, now_ms: int) -> None:
         segment = session.get_one(SegmentRow, row.id)
-        self._fill(segment, boot, row, Packet.parse(row.body), _before(session, row))
+        before = _continued(predecessor(session, row))
+        self._fill(segment, boot, row, Packet.parse(row.body), before)
         session.flush()
         jobs.retry_failed(session, row.id, now_ms)
 
@@ -111,7 +114,41 @@ class Index:
             segment.fault = str(error)
 
 
-def is_unbroken(session: Session, boot_id: int, first: int, last: int) -> bool:
+def layer_sizes(packet: Packet, frame_size: int) -> dict[str, int]:
+    """Split a frame's bytes by layer; what is no payload is the header's."""
+    sizes = {layer_label(layer): len(packet.layers[layer]) for layer in sorted(packet.layers)}
+    return sizes | {HEADER_LABEL: frame_size - sum(sizes.values())}
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """The packet before in the same camera and boot; `direct` if no packet is missing in between."""
+
+    packet: PacketRow
+    segment: SegmentRow | None
+    job: JobRow | None
+    direct: bool
+
+
+def predecessor(session: Session, row: PacketRow) -> Predecessor | None:
+    """Find what came before a packet, if anything did."""
+    found = session.execute(
+        select(PacketRow, SegmentRow, JobRow)
+        .outerjoin(SegmentRow, SegmentRow.packet_id == PacketRow.id)
+        .outerjoin(JobRow, JobRow.packet_id == PacketRow.id)
+        .where(PacketRow.camera_id == row.camera_id, PacketRow.boot_id == row.boot_id)
+        .where(PacketRow.sequence < row.sequence)
+        .order_by(PacketRow.sequence.desc())
+        .limit(1)
+    ).first()
+    if found is None:
+        return None
+    packet, segment, job = found
+    direct = not packet.gap and _is_unbroken(session, row.boot_id, packet.sequence + 1, row.sequence - 1)
+    return Predecessor(packet, segment, job, direct)
+
+
+def _is_unbroken(session: Session, boot_id: int, first: int, last: int) -> bool:
     """Tell whether all packets of a boot from `first` to `last`, of any camera, are here."""
     if first > last:
         return True
@@ -124,30 +161,11 @@ def is_unbroken(session: Session, boot_id: int, first: int, last: int) -> bool:
     return stored == last - first + 1
 
 
-def layer_sizes(packet: Packet, frame_size: int) -> dict[str, int]:
-    """Split a frame's bytes by layer; what is no payload is the header's."""
-    sizes = {layer_label(layer): len(packet.layers[layer]) for layer in sorted(packet.layers)}
-    return sizes | {HEADER_LABEL: frame_size - sum(sizes.values())}
-
-
-def previous_packet(session: Session, row: PacketRow) -> PacketRow | None:
-    """Give the packet before in the same camera and boot, whatever may be missing in between."""
-    return session.scalars(
-        select(PacketRow)
-        .where(PacketRow.camera_id == row.camera_id, PacketRow.boot_id == row.boot_id)
-        .where(PacketRow.sequence < row.sequence)
-        .order_by(PacketRow.sequence.desc())
-        .limit(1)
-    ).first()
-
-
-def _before(session: Session, row: PacketRow) -> SegmentRow | None:
-    """Give the segment that `row` continues, if it is here and understood."""
-    previous = previous_packet(session, row)
-    if previous is None or not is_unbroken(session, row.boot_id, previous.sequence, row.sequence - 1):
+def _continued(before: Predecessor | None) -> SegmentRow | None:
+    """Give the segment that is continued, if it is here and understood."""
+    if before is None or not before.direct or before.segment is None or before.segment.fault is not None:
         return None
-    segment = session.get(SegmentRow, previous.id)
-    return None if segment is None or segment.fault is not None else segment
+    return before.segment
 
 
 def _blank(row: PacketRow, packet: Packet) -> SegmentRow:

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud import jobs
-from cloud.index import Index, previous_packet
+from cloud.index import Index, predecessor
 from cloud.registry import boot_row, camera_row
 from cloud.schema import BootRow, CameraRow, DeviceRow, PacketRow
 from cloud.watermark import Watermark
@@ -43,10 +43,10 @@ class Intake:
         if boot.state == "lost" and not packet.historical:
             boot.state = "ready"  # the will of an old connection came after the new one was ready
         row = _row(boot, camera, packet, now_ms, frame_size)
-        if _is_stored(session, row):
-            return False
         seen = Watermark.parse(boot.highest, boot.holes)
-        late = packet.sequence < seen.highest
+        late = packet.sequence <= seen.highest
+        if late and _is_stored(session, row):
+            return False
         seen = seen.add(packet.sequence, packet.sequence)
         seen = seen if lost is None else seen.add(lost.first, lost.last)
         boot.highest, boot.holes = seen.highest, seen.holes_json
@@ -58,13 +58,13 @@ class Intake:
         return True
 
     def _derive(self, session: Session, boot: BootRow, row: PacketRow, packet: Packet, *, late: bool) -> None:
-        self._index.add(session, boot, row, packet)
+        before = predecessor(session, row)
+        self._index.add(session, boot, row, packet, before)
+        if before is not None and before.job is not None:
+            before.job.not_before_ms = 0  # its successor, which it may have waited for, has come
         if late:
             session.flush()
             self._index.follow(session, boot, row.sequence, row.received_ms)
-        before = previous_packet(session, row)
-        if before is not None:
-            jobs.release(session, before.id)
         if self._render_all and not row.gap:
             patience_ms = 0 if row.historical else jobs.NEXT_SEGMENT_PATIENCE_MS
             jobs.enqueue(session, row.id, row.received_ms, not_before_ms=row.received_ms + patience_ms)

@@ -31,11 +31,6 @@ def enqueue(
         job.not_before_ms = min(job.not_before_ms, not_before_ms)
 
 
-def release(session: Session, packet_id: int) -> None:
-    """Let a waiting job begin: what it waited for has come."""
-    session.execute(update(JobRow).where(JobRow.packet_id == packet_id).values(not_before_ms=0))
-
-
 def retry_failed(session: Session, packet_id: int, now_ms: int) -> None:
     """Queue a failed job again: what it lacked may have come."""
     job = session.get(JobRow, packet_id)

@@ -1,49 +1,52 @@
-"""Devices, their boots and their cameras: found by name, made when first heard of."""
+"""Devices, their boots and their cameras: found by name, made when first heard of.
 
-from sqlalchemy import select
+What a session has found once it finds again without asking the database: packets of a few devices
+come by the dozen.
+"""
+
+from collections.abc import Hashable
+from typing import TypeVar
+
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from cloud.schema import BootRow, CameraRow, DeviceRow
+from cloud.schema import Base, BootRow, CameraRow, DeviceRow
 from wire.documents import Birth
 from wire.topics import Topic
+
+_Row = TypeVar("_Row", bound=Base)
 
 
 def device_row(session: Session, topic: Topic, now_ms: int) -> DeviceRow:
     """Give the device that a topic names, and note that it was heard of."""
-    row = session.scalars(
-        select(DeviceRow).where(
-            DeviceRow.tenant == topic.tenant, DeviceRow.site == topic.site, DeviceRow.name == topic.device
-        )
-    ).first()
+    query = select(DeviceRow).where(
+        DeviceRow.tenant == topic.tenant, DeviceRow.site == topic.site, DeviceRow.name == topic.device
+    )
+    row = _found(session, ("device", topic.tenant, topic.site, topic.device), query)
     if row is None:
         row = DeviceRow(tenant=topic.tenant, site=topic.site, name=topic.device, seen_ms=now_ms)
-        session.add(row)
-        session.flush()
+        _made(session, ("device", topic.tenant, topic.site, topic.device), row)
     row.seen_ms = now_ms
     return row
 
 
 def boot_row(session: Session, device: DeviceRow, boot_hex: str, now_ms: int) -> BootRow:
     """Give one boot of a device."""
-    row = session.scalars(
-        select(BootRow).where(BootRow.device_id == device.id, BootRow.boot_hex == boot_hex)
-    ).first()
+    key = ("boot", device.id, boot_hex)
+    query = select(BootRow).where(BootRow.device_id == device.id, BootRow.boot_hex == boot_hex)
+    row = _found(session, key, query)
     if row is None:
-        row = BootRow(device_id=device.id, boot_hex=boot_hex, changed_ms=now_ms)
-        session.add(row)
-        session.flush()
+        row = _made(session, key, BootRow(device_id=device.id, boot_hex=boot_hex, changed_ms=now_ms))
     return row
 
 
 def camera_row(session: Session, device: DeviceRow, name: str) -> CameraRow:
     """Give one camera of a device."""
-    row = session.scalars(
-        select(CameraRow).where(CameraRow.device_id == device.id, CameraRow.name == name)
-    ).first()
+    key = ("camera", device.id, name)
+    query = select(CameraRow).where(CameraRow.device_id == device.id, CameraRow.name == name)
+    row = _found(session, key, query)
     if row is None:
-        row = CameraRow(device_id=device.id, name=name)
-        session.add(row)
-        session.flush()
+        row = _made(session, key, CameraRow(device_id=device.id, name=name))
     return row
 
 
@@ -58,3 +61,20 @@ def register(session: Session, device: DeviceRow, birth: Birth, data: bytes, now
         row.width, row.height, row.fps = camera.width, camera.height, camera.fps
     session.flush()
     return boot
+
+
+def _found(session: Session, key: Hashable, query: "Select[_Row]") -> _Row | None:
+    known: dict[Hashable, _Row] = session.info.setdefault("registry", {})
+    row = known.get(key)
+    if row is None:
+        row = session.scalars(query).first()
+        if row is not None:
+            known[key] = row
+    return row
+
+
+def _made(session: Session, key: Hashable, row: _Row) -> _Row:
+    session.add(row)
+    session.flush()
+    session.info.setdefault("registry", {})[key] = row
+    return row
