@@ -56,13 +56,10 @@ def _software() -> Finding:
 
 
 def _opencv() -> Finding:
-    backends = sorted({_backend(number) for number in cv2.videoio_registry.getBackends()})
-    detail = f"{cv2.__version__}, reads video with {', '.join(backends)}"
-    return Finding("opencv", ok=bool(backends), detail=detail)
-
-
-def _backend(number: int) -> str:
-    return str(cv2.videoio_registry.getBackendName(number))
+    registry = cv2.videoio_registry  # it also lists what would be a plug-in and is not there
+    names = {registry.getBackendName(each) for each in registry.getBackends() if registry.hasBackend(each)}
+    detail = f"{cv2.__version__}, reads video with {', '.join(sorted(names))}"
+    return Finding("opencv", ok=bool(names), detail=detail)
 
 
 def _onnxruntime() -> Finding:

@@ -69,8 +69,8 @@ class Link:
         try:
             # No TopicAliasMaximum here: paho does not resolve aliases of the broker.
             self._client.connect(address.host, address.port, keepalive=KEEPALIVE_S, clean_start=True)
-        except (OSError, ValueError) as error:
-            raise LinkError(f"{address}: {error}") from error
+        except OSError as error:
+            raise LinkError(f"{address}: {error.strerror or error}") from error
         try:
             self._await_acceptance()
         except LinkError:
