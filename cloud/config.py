@@ -4,7 +4,7 @@
     [store]    url = "sqlite:///store.db", objects = "objects"
     [bundle]   paths = ["models/tiny"]
     [serve]    host = "127.0.0.1", port = 8080
-    [render]   long_side_px = 256, steps = 4, policy = "on-demand" (or "all"), threads = 2
+    [render]   long_side_px = 256, steps = 4, policy = "on-demand" (or "all"), threads = 1
 
 Paths are relative to the file's folder, that of an SQLite url too.
 """
@@ -70,7 +70,7 @@ class Render(Struct, frozen=True, forbid_unknown_fields=True):
     long_side_px: int = 256
     steps: int = 4
     policy: Literal["all", "on-demand"] = "on-demand"
-    threads: Annotated[int, Meta(ge=1, le=256)] = 2
+    threads: Annotated[int, Meta(ge=1, le=256)] = 1
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

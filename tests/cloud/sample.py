@@ -30,7 +30,9 @@ CAPTIONS = (
 )
 CAMERA = CameraInfo(name="gate", width=1280, height=720, fps=10.0)
 BOOT_WALL_MS = 1_790_000_000_000  # in 2026
-PLANES, SIDE, LEVELS, COARSE = 4, 4, 8, 2
+LEVELS, COARSE = 8, 2
+Shape = tuple[int, int, int]
+SHAPE: Shape = (4, 4, 4)
 
 _MANIFEST = """\
 schema = 1
@@ -64,11 +66,11 @@ backend = "preview"
 """
 
 
-def tokens(seed: int) -> NDArray[np.uint8]:
-    """Tokens (PLANES, SIDE, SIDE) as smooth as those of a picture."""
+def tokens(seed: int, shape: Shape = SHAPE) -> NDArray[np.uint8]:
+    """Tokens of this shape, as smooth as those of a picture."""
     rng = np.random.default_rng(seed)
-    base = rng.integers(0, LEVELS, (PLANES, 1, 1))
-    smooth = base + rng.integers(-1, 2, (PLANES, SIDE, SIDE))
+    base = rng.integers(0, LEVELS, (shape[0], 1, 1))
+    smooth = base + rng.integers(-1, 2, shape)
     return np.asarray(np.clip(smooth, 0, LEVELS - 1), np.uint8)
 
 
@@ -104,6 +106,7 @@ class Device:
     name: str = "jetson-1"
     boot: int = 1
     cameras: Sequence[CameraInfo] = (CAMERA,)
+    shape: Shape = SHAPE
     sequence: int = 0
     previous: dict[str, Segment] = field(default_factory=dict)
 
@@ -151,7 +154,7 @@ class Device:
             duration_ms=duration_ms,
             caption=caption,
             motion=motion.Motion(motion.CameraMotion(pan_x=0.25)),
-            tokens=tokens(self.sequence if seed is None else seed),
+            tokens=tokens(self.sequence if seed is None else seed, self.shape),
             keyframe_ms=0,
             still=still,
             cut=cut,

@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import subprocess
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from cloud.render.mark import mark
 from cloud.render.mp4 import Mp4Writer, OutputError
 
+ROOT = Path(__file__).resolve().parents[2]
 RATE = Fraction(30000, 1001)
 
 
@@ -137,6 +139,25 @@ def test_a_failed_film_does_not_touch_the_one_before(tmp_path: Path) -> None:
         writer.write(noise(5, height=100))
     assert (tmp_path / "a.mp4").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_process_that_is_killed_leaves_no_file_under_the_final_name(tmp_path: Path) -> None:
+    script = (
+        "import sys; import numpy as np; from fractions import Fraction; from pathlib import Path\n"
+        "from cloud.render.mp4 import Mp4Writer\n"
+        "writer = Mp4Writer(Path(sys.argv[1]), 256, 144, Fraction(25), '', {})\n"
+        "writer.write(np.zeros((200, 144, 256, 3), np.uint8))\n"
+        "print('written', flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "a.mp4")],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        process.kill()
+    assert not (tmp_path / "a.mp4").exists()
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

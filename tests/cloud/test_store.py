@@ -1,6 +1,8 @@
 """The store: opened, migrated, durable, and clear about what is wrong with it."""
 
+import contextlib
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,31 @@ def test_sqlite_is_opened_so_that_a_commit_survives_a_power_cut(tmp_path: Path) 
         assert session.scalar(text("PRAGMA journal_mode")) == "wal"
         assert session.scalar(text("PRAGMA synchronous")) == 2
     store.close()
+
+
+def test_a_full_disk_is_one_clear_error_and_costs_nothing_that_was_stored(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        store = Store(f"sqlite:///{folder}/a.db")
+        with store.write() as session:
+            session.add(device("first"))
+        filler = folder / "filler"
+        with contextlib.suppress(OSError):
+            filler.write_bytes(bytes(4_000_000))
+        with pytest.raises(StoreError, match=r"a\.db: .*(full|I/O)"), store.write() as session:
+            session.add_all([device(f"{number:032}") for number in range(2_000)])
+        filler.unlink()
+        with store.write() as session:
+            session.add(device("second"))
+        with store.read() as session:
+            assert session.scalars(select(DeviceRow.name)).all() == ["first", "second"]
+        store.close()
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_reader_is_not_held_up_by_a_writer(tmp_path: Path) -> None:

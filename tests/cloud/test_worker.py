@@ -216,6 +216,24 @@ def test_a_job_that_was_cut_off_is_done_again_but_not_for_ever(
     )
 
 
+def test_the_shipped_bundle_makes_a_clip(store: Store, tmp_path: Path, tiny: Path) -> None:
+    bundle = Bundle.load(tiny, "cloud")
+    info = bundle.manifest.appearance
+    assert info is not None
+    desk = Desk(store, [bundle])
+    device = Device(bundle, shape=(info.planes, *info.grid))
+    film(desk, device, 2)
+    objects = Objects(str(tmp_path / "objects"))
+    worker = Worker(store, objects, Bundles([bundle]), Policy(), lambda: NOW_MS)
+    with store.write() as session:
+        jobs.enqueue(session, 1, NOW_MS)
+    assert worker.work()
+    made = Catalog(store).segment(1)
+    assert (made.render, made.error) == ("done", None)
+    assert made.clip is not None
+    assert (made.clip.width, made.clip.height, made.clip.frames) == (256, 144, 10)
+
+
 def test_objects_are_found_by_key_and_missing_ones_are_named(tmp_path: Path) -> None:
     objects = Objects(str(tmp_path / "objects"))
     objects.put("clips/a.mp4", b"0123456789")
