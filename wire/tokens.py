@@ -195,7 +195,7 @@ def roughness(around: NDArray[np.int64]) -> NDArray[np.int64]:
     """Give how much each of 3 x 3 cells differs from their middle; for the middle, from 0."""
     cells = around.reshape(*around.shape[:-1], -1, 9)
     middle = cells[..., 4:5]
-    rough = np.abs(cells - middle)
+    rough: NDArray[np.int64] = np.abs(cells - middle)
     rough[..., 4:5] = np.abs(middle)
     return rough.reshape(around.shape)
 
