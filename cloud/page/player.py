@@ -63,9 +63,12 @@ class Player:
             self._stop()
             self._draw_curtain(_WAITING.get(segment.render, "Rendering…"), spins=True, retries=False)
 
-    def come_into_view(self) -> None:
-        """Scroll to the player, where it is not in view."""
-        self._in_browser('video.scrollIntoView({behavior: "smooth", block: "nearest"})')
+    def rewind(self) -> None:
+        """Scroll to the player, where it is not in view, and play from the start whatever is shown next."""
+        self._source = None
+        self._in_browser(
+            'video.scrollIntoView({behavior: "smooth", block: "nearest"}); video.currentTime = 0'
+        )
 
     def _in_browser(self, script: str) -> None:
         ui.run_javascript(f"const video = getElement({self._video.id}); {script}")

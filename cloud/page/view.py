@@ -80,8 +80,9 @@ class View:
 
     async def begin(self) -> None:
         """Ask the browser for its time zone, then start the rounds."""
-        offset = await ui.run_javascript("new Date().getTimezoneOffset()", timeout=5.0)
-        self._tz = wording.zone(int(offset))
+        with contextlib.suppress(TimeoutError):  # a slow one gets UTC
+            offset = await ui.run_javascript("new Date().getTimezoneOffset()", timeout=5.0)
+            self._tz = wording.zone(int(offset))
         await self.round()
         ui.timer(ROUND_S, self.round)
 
@@ -164,7 +165,7 @@ class View:
     async def _choose_segment(self, segment_id: int) -> None:
         self._chosen, self._finished = segment_id, False
         self._live.set_value(False)
-        self._player.come_into_view()
+        self._player.rewind()
         await run.io_bound(self._ask, segment_id, patient=False)
         await self.round()
 
