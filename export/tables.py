@@ -1,28 +1,21 @@
 """Frequency tables for the caption and the token coder, from what they are to code."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.lexicon import lexicon
 from export.ngrams import Counts, count_ngrams, ngram_tables
+from export.planes import tables_alone, tables_of_changes
 from wire.ngram import CLASS_CONTEXT, EMIT_BITS, WORD_CONTEXT
 from wire.text import END, ESCAPE, FIRST_WORD, SPELLED, SPELLING_CONTEXT
-from wire.tokens import TOTAL, WEIGHT_BITS, differences, roughness, surroundings
 
 Array = NDArray[np.generic]
-Weights = NDArray[np.int64]
 
 _UNSEEN = 2.0  # uses that each word gets before counting, so that the lexicon's words have a share
 _RARE = 2  # a word that the lexicon lacks and that is used no oftener stands for all unknown ones
-
-_BINS = 24
-_SPREADS = 8
-_CHUNK = 500  # keyframes worked on at a time, for memory's sake
-_RIDGE = 50.0  # pulls weights to zero where data is thin
-_PRIOR = 12.0  # symbols' worth of the coarser table that each table begins with
 
 
 def text_tables(captions: Iterable[str]) -> dict[str, Array]:
@@ -88,93 +81,26 @@ def _word_counts(coded: list[list[int]], masked: list[list[int]]) -> list[Counts
     return counts
 
 
-def token_tables(tokens: NDArray[np.uint8], levels: int, coarse_planes: int) -> dict[str, Array]:
-    """Tables of `wire.tokens.TokenModel` from training tokens (N, D, h, w)."""
+def token_tables(
+    tokens: NDArray[np.uint8],
+    levels: int,
+    coarse_planes: int,
+    pairs: NDArray[np.int64] | None = None,
+) -> dict[str, Array]:
+    """Tables of `wire.tokens.TokenModel` from training tokens (N, D, h, w).
+
+    `pairs` (M, 2) name keyframes that followed each other, as far apart as segments are; without
+    them there are no tables for changes, and every keyframe is coded by itself.
+    """
     _, planes, height, width = tokens.shape
-    outer = np.zeros((planes, 2, 9 * planes), np.int32)
-    inner = np.zeros((planes, 4), np.int32)
-    inner_rough = np.zeros((planes, 6), np.int32)
-    bins = np.zeros((planes, _BINS - 1), np.int32)
-    spreads = np.zeros((planes, _SPREADS - 1), np.int32)
-    frequencies = np.zeros((planes, _BINS, _SPREADS, levels), np.uint16)
+    tables: dict[str, Array] = {"shape": np.array([levels, planes, height, width, coarse_planes], np.int32)}
     for plane in range(planes):
-        weights, rough = _weights(tokens, plane, levels)
-        outer[plane, :, : 9 * plane] = weights[:-4], rough[:-6]
-        inner[plane], inner_rough[plane] = weights[-4:], rough[-6:]
-        sums = [(near @ weights, far @ rough) for near, far in _features(tokens, plane, levels)]
-        value, spread = (np.concatenate(parts) for parts in zip(*sums, strict=True))
-        bins[plane], spreads[plane] = _limits(value, _BINS), _limits(spread, _SPREADS)
-        row = np.searchsorted(bins[plane], value, "right")
-        column = np.searchsorted(spreads[plane], spread, "right")
-        frequencies[plane] = _frequencies(tokens[:, plane].ravel(), row, column, levels)
-    return {
-        "shape": np.array([levels, planes, height, width, coarse_planes], np.int32),
-        "outer": outer,
-        "inner": inner,
-        "inner_rough": inner_rough,
-        "bins": bins,
-        "spreads": spreads,
-        "frequencies": frequencies,
-    }
-
-
-def _weights(tokens: NDArray[np.uint8], plane: int, levels: int) -> tuple[Weights, Weights]:
-    """Least squares of a cell's centred value, then of how far that was off, in 1/2**WEIGHT_BITS."""
-    target = (2 * tokens[:, plane].astype(np.float64) - (levels - 1)).ravel()
-    values = _least_squares((near for near, _ in _features(tokens, plane, levels)), target)
-    off = [near @ values for near, _ in _features(tokens, plane, levels)]
-    missed = np.abs(target - np.concatenate(off) / 2**WEIGHT_BITS)
-    return values, _least_squares((rough for _, rough in _features(tokens, plane, levels)), missed)
-
-
-def _features(tokens: NDArray[np.uint8], plane: int, levels: int) -> Iterator[tuple[Weights, Weights]]:
-    """Give what a plane's values and spreads depend on, (cells, 9 x plane + 4) and (cells, 9 x plane + 6)."""
-    for start in range(0, len(tokens), _CHUNK):
-        chunk = tokens[start : start + _CHUNK]
-        around = surroundings(chunk[:, :plane], levels)
-        own = surroundings(chunk[:, plane : plane + 1], levels)
-        near = own[..., (3, 1, 0, 2)]  # left, up, up-left, up-right
-        rough = np.stack(differences(*np.moveaxis(near, -1, 0)), axis=-1)
-        yield (
-            np.concatenate([around, near], axis=-1).reshape(-1, 9 * plane + 4),
-            np.concatenate([roughness(around), rough], axis=-1).reshape(-1, 9 * plane + 6),
-        )
-
-
-def _least_squares(chunks: Iterable[Weights], target: NDArray[np.float64]) -> Weights:
-    """Solve for weights; a constant is fitted too, but the limits of bins make up for leaving it out."""
-    gram, moment, at = np.zeros((1, 1)), np.zeros(1), 0
-    for chunk in chunks:
-        features = np.concatenate([chunk, np.ones((len(chunk), 1))], axis=1)
-        gram = gram + features.T @ features
-        moment = moment + features.T @ target[at : at + len(chunk)]
-        at += len(chunk)
-    solution = np.linalg.solve(gram + _RIDGE * np.eye(len(gram)), moment)
-    return np.round(solution[:-1] * 2**WEIGHT_BITS).astype(np.int64)
-
-
-def _limits(values: Weights, parts: int) -> Weights:
-    """Ascending limits that cut `values` into about equal parts."""
-    return np.quantile(values, np.arange(1, parts) / parts, method="nearest").astype(np.int64)
-
-
-def _frequencies(
-    symbols: NDArray[np.uint8], row: NDArray[np.int64], column: NDArray[np.int64], levels: int
-) -> NDArray[np.uint16]:
-    counts = np.zeros((_BINS, _SPREADS, levels))
-    np.add.at(counts, (row, column, symbols), 1)
-    whole = counts.sum(axis=(0, 1)) + 1
-    by_row = counts.sum(axis=1) + _PRIOR * whole / whole.sum()
-    by_row /= by_row.sum(axis=-1, keepdims=True)
-    mixed = counts + _PRIOR * by_row[:, None]
-    return _quantise(mixed / mixed.sum(axis=-1, keepdims=True))
-
-
-def _quantise(shares: NDArray[np.float64]) -> NDArray[np.uint16]:
-    """Round shares (..., levels) to frequencies of at least 1 that add up to TOTAL."""
-    levels = shares.shape[-1]
-    frequencies = 1 + np.floor(shares * (TOTAL - levels)).astype(np.int64)
-    largest = frequencies.argmax(axis=-1)[..., None]
-    rest = TOTAL - frequencies.sum(axis=-1, keepdims=True)
-    np.put_along_axis(frequencies, largest, np.take_along_axis(frequencies, largest, -1) + rest, -1)
-    return frequencies.astype(np.uint16)
+        for name, array in tables_alone(tokens, plane, levels).items():
+            tables[f"alone{plane}_{name}"] = array
+        if pairs is None or not len(pairs):
+            continue
+        # Backwards too: what can appear can vanish.
+        before, after = tokens[pairs.T.ravel()], tokens[pairs[:, ::-1].T.ravel()]
+        for name, array in tables_of_changes(before, after, plane, levels).items():
+            tables[f"change{plane}_{name}"] = array
+    return tables

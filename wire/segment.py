@@ -7,10 +7,15 @@ What did not change since the previous segment is not sent again:
     appearance absent, and still     as before: the scene is the previous one
     appearance absent, not still     nothing is shown; what to draw is the renderer's choice
 
+The coarse appearance payload begins with a byte: the keyframe's place in 128ths of the duration, and bit 7
+set if the tokens are coded as changes of the previous ones. Then a check byte of those follows, so that a
+receiver that has lost a packet notices.
+
 "Previous" is always what the receiver holds, that is what `resolve` gave for the packet before; a
 refresh has none.
 """
 
+import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +26,8 @@ from wire.motion import Motion
 from wire.packet import Layer, Packet, PacketError
 from wire.text import TextModel
 from wire.tokens import TokenModel
+
+_CHANGES = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +64,7 @@ class Codec:
         if segment.motion is not None:
             layers[Layer.MOTION] = motions.encode(segment.motion)
         if segment.tokens is not None and planes != 0 and not _same_scene(segment, previous):
-            layers |= self._appearance(segment, segment.tokens, planes)
+            layers |= self._appearance(segment, segment.tokens, previous, planes)
         return layers
 
     def resolve(self, packet: Packet, previous: Segment | None) -> Segment:
@@ -79,7 +86,7 @@ class Codec:
             sequence=packet.sequence,
         )
         if Layer.APPEARANCE_TOKENS in layers:
-            return self._with_tokens(segment, packet)
+            return self._with_tokens(segment, packet, previous)
         if Layer.APPEARANCE_DETAIL in layers:
             raise PacketError(f"packet {packet.sequence} has a fine part of tokens without the coarse one")
         if segment.still and not segment.cut and previous is not None:
@@ -87,15 +94,27 @@ class Codec:
         return segment
 
     def _appearance(
-        self, segment: Segment, tokens: NDArray[np.uint8], planes: int | None
+        self,
+        segment: Segment,
+        tokens: NDArray[np.uint8],
+        previous: Segment | None,
+        planes: int | None,
     ) -> dict[int, bytes]:
         if self._tokens is None:
             raise PacketError("segment has tokens, but the bundle has no tables for them")
         planes = len(tokens) if planes is None else planes
-        share = round(segment.keyframe_ms * 256 / max(segment.duration_ms, 1))
-        position = bytes((min(max(share, 0), 255),))
-        layers: dict[int, bytes] = {Layer.APPEARANCE_TOKENS: position + self._tokens.encode_coarse(tokens)}
+        share = round(segment.keyframe_ms * 128 / max(segment.duration_ms, 1))
+        place = min(max(share, 0), 127)
+        coarse = bytes((place,)) + self._tokens.encode_coarse(tokens)
         detail = self._tokens.encode_detail(tokens, planes)
+        reference = None if segment.cut or previous is None else previous.tokens
+        if reference is not None and self._tokens.codes_changes and len(reference) >= planes:
+            head = bytes((place | _CHANGES, self._check(reference)))
+            changed = head + self._tokens.encode_coarse(tokens, reference)
+            changed_detail = self._tokens.encode_detail(tokens, planes, reference)
+            if len(changed) + len(changed_detail) < len(coarse) + len(detail):
+                coarse, detail = changed, changed_detail
+        layers: dict[int, bytes] = {Layer.APPEARANCE_TOKENS: coarse}
         if planes > self._tokens.coarse_planes:
             layers[Layer.APPEARANCE_DETAIL] = detail
         return layers
@@ -108,15 +127,25 @@ class Codec:
             raise PacketError(f"packet {packet.sequence} repeats a caption that is not known")
         return previous.caption if payload is not None and previous is not None else None
 
-    def _with_tokens(self, segment: Segment, packet: Packet) -> Segment:
-        coarse = packet.layers[Layer.APPEARANCE_TOKENS]
+    def _with_tokens(self, segment: Segment, packet: Packet, previous: Segment | None) -> Segment:
+        coarse, reference, start = packet.layers[Layer.APPEARANCE_TOKENS], None, 1
         if self._tokens is None or not coarse:
             raise PacketError(f"packet {packet.sequence} has tokens, but none that can be read")
+        if coarse[0] & _CHANGES:
+            reference, start = None if previous is None else previous.tokens, 2
+            if reference is None or coarse[1:2] != bytes((self._check(reference),)):
+                raise PacketError(f"packet {packet.sequence} changes tokens that are not here")
+        detail = packet.layers.get(Layer.APPEARANCE_DETAIL)
         return replace(
             segment,
-            tokens=self._tokens.decode(coarse[1:], packet.layers.get(Layer.APPEARANCE_DETAIL)),
-            keyframe_ms=round(segment.duration_ms * coarse[0] / 256),
+            tokens=self._tokens.decode(coarse[start:], detail, reference),
+            keyframe_ms=round(segment.duration_ms * (coarse[0] & 127) / 128),
         )
+
+    def _check(self, reference: NDArray[np.uint8]) -> int:
+        """Tell one reference from another: by its coarse planes, which no one leaves out on the way."""
+        coarse = 0 if self._tokens is None else self._tokens.coarse_planes
+        return zlib.crc32(reference[:coarse].tobytes()) & 255
 
 
 def _same_scene(segment: Segment, previous: Segment | None) -> bool:

@@ -7,8 +7,9 @@ from export.lexicon import lexicon
 from export.tables import text_tables, token_tables, word_classes
 from tests.wire.sample import CAPTIONS, smooth_tokens
 from wire.ngram import UNIT
+from wire.planes import TOTAL
 from wire.text import TextModel
-from wire.tokens import TOTAL, TokenModel
+from wire.tokens import TokenModel
 
 
 def test_the_lexicon_knows_words_in_all_their_forms() -> None:
@@ -51,12 +52,21 @@ def test_text_tables_are_the_same_each_time() -> None:
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_token_tables_add_up_and_leave_nothing_impossible(count: int) -> None:
-    tables = token_tables(smooth_tokens(count, seed=5), levels=8, coarse_planes=2)
-    frequencies = tables["frequencies"].astype(int)
-    assert (frequencies >= 1).all()
-    assert (frequencies.sum(axis=-1) == TOTAL).all()
-    assert (np.diff(tables["bins"].astype(int), axis=-1) >= 0).all()
-    TokenModel.from_arrays(tables)
+    pairs = np.array([[0, count - 1]])
+    tables = token_tables(smooth_tokens(count, seed=5), levels=8, coarse_planes=2, pairs=pairs)
+    for plane in range(6):
+        for kind in ("alone", "change"):
+            frequencies = tables[f"{kind}{plane}_frequencies"].astype(int)
+            assert (frequencies >= 1).all()
+            assert (frequencies.sum(axis=-1) == TOTAL).all()
+            assert (np.diff(tables[f"{kind}{plane}_bins"].astype(int)) >= 0).all()
+    assert TokenModel.from_arrays(tables).codes_changes
+
+
+def test_without_pairs_there_are_no_tables_for_changes() -> None:
+    tokens = smooth_tokens(20, seed=5)
+    for pairs in (None, np.zeros((0, 2), np.int64)):
+        assert not TokenModel.from_arrays(token_tables(tokens, 8, 2, pairs)).codes_changes
 
 
 def test_token_tables_of_constant_planes_work() -> None:

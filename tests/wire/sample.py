@@ -13,6 +13,14 @@ CAPTIONS = [
 ]
 
 
+def changed_tokens(count: int, seed: int) -> NDArray[np.uint8]:
+    """Make tokens (2 x count, 6, 8, 8): the second half is the first, but for a corner that moved."""
+    before, other = smooth_tokens(count, seed), smooth_tokens(count, seed + 1000)
+    after = before.copy()
+    after[..., 4:, 4:] = other[..., 4:, 4:]
+    return np.concatenate([before, after])
+
+
 def smooth_tokens(count: int, seed: int) -> NDArray[np.uint8]:
     """Make tokens (count, 6, 8, 8) below 8 that are alike where cells and planes are neighbours."""
     chance = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from export.tables import token_tables
-from tests.wire.sample import smooth_tokens
+from tests.wire.sample import changed_tokens, smooth_tokens
 from wire.packet import PacketError
 from wire.tokens import TokenError, TokenModel
 
@@ -38,6 +38,45 @@ def test_bytes_are_within_3_percent_of_the_cross_entropy(token_model: TokenModel
     )
     ideal = sum(token_model.ideal_bits(grid, 6) for grid in GRIDS) / 8
     assert ideal < sent <= 1.03 * ideal
+
+
+@pytest.mark.parametrize("planes", [2, 5, 6])
+def test_a_change_comes_back_in_fewer_bytes(token_model: TokenModel, planes: int) -> None:
+    grids = changed_tokens(12, seed=7)
+    for before, after in zip(grids[:12], grids[12:], strict=True):
+        sent = (token_model.encode_coarse(after, before), token_model.encode_detail(after, planes, before))
+        assert np.array_equal(token_model.decode(*sent, before), after[:planes])
+        alone = (token_model.encode_coarse(after), token_model.encode_detail(after, planes))
+        assert sum(map(len, sent)) < 0.6 * sum(map(len, alone))
+
+
+@given(grids=arrays(np.uint8, (2, 6, 8, 8), elements=st.integers(0, 7)))
+def test_arbitrary_changes_come_back(token_model: TokenModel, grids: NDArray[np.uint8]) -> None:
+    before, after = grids
+    sent = token_model.encode_coarse(after, before), token_model.encode_detail(after, 6, before)
+    assert np.array_equal(token_model.decode(*sent, before), after)
+
+
+def test_detail_of_a_change_needs_the_detail_before(token_model: TokenModel) -> None:
+    before, after = changed_tokens(1, seed=8)
+    sent = token_model.encode_coarse(after, before), token_model.encode_detail(after, 6, before)
+    assert np.array_equal(token_model.decode(*sent, before[:2]), after[:2])
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (6, 8, 7), (0, 8, 8)])
+def test_a_reference_of_another_shape_is_refused(token_model: TokenModel, shape: tuple[int, ...]) -> None:
+    with pytest.raises(TokenError, match="shape"):
+        token_model.encode_coarse(GRIDS[0], np.zeros(shape, np.uint8))
+    with pytest.raises(TokenError, match="shape"):
+        token_model.decode(b"abc", None, np.zeros(shape, np.uint8))
+
+
+def test_a_change_needs_tables_for_changes() -> None:
+    model = TokenModel.from_arrays(token_tables(smooth_tokens(20, seed=2), 8, 2))
+    with pytest.raises(TokenError, match="no tables for changes"):
+        model.encode_coarse(GRIDS[0], GRIDS[1])
+    with pytest.raises(TokenError, match="no tables for changes"):
+        model.decode(b"abc", None, GRIDS[1])
 
 
 def test_tables_save_what_neighbours_tell(token_model: TokenModel) -> None:
@@ -99,11 +138,15 @@ def test_long_or_empty_payloads_end(token_model: TokenModel, payload: bytes) -> 
 
 
 def test_incomplete_tables_are_refused() -> None:
-    tables = token_tables(smooth_tokens(20, seed=2), levels=8, coarse_planes=2)
-    for name in tables:
+    pairs = np.array([[0, 1], [2, 3]])
+    tables = token_tables(smooth_tokens(20, seed=2), levels=8, coarse_planes=2, pairs=pairs)
+    for name in tables.keys() - {"change0_bins"}:  # without that one there are no changes at all
         with pytest.raises(TokenError, match="incomplete"):
             TokenModel.from_arrays({key: value for key, value in tables.items() if key != name})
     with pytest.raises(TokenError, match="0 coarse planes of 6"):
         TokenModel.from_arrays(tables | {"shape": np.array([8, 6, 8, 8, 0])})
-    with pytest.raises(TokenError, match="does not add up"):
-        TokenModel.from_arrays(tables | {"frequencies": np.zeros_like(tables["frequencies"])})
+    name = "alone3_frequencies"
+    with pytest.raises(TokenError, match="alone3 does not add up"):
+        TokenModel.from_arrays(tables | {name: np.zeros_like(tables[name])})
+    with pytest.raises(TokenError, match="alone3 has 1 tables"):
+        TokenModel.from_arrays(tables | {name: tables[name][0, 0]})

@@ -1,0 +1,63 @@
+"""What is known around a token when it is coded, in integers; levels are centred on 0.
+
+earlier planes, and all planes of      own plane: those that came before it
+the keyframe before, if that helps       up-left  up  up-right
+      o  o  o                              left   ?
+      o  o  o
+      o  o  o
+"""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Cells = NDArray[np.int64]
+Number = TypeVar("Number", int, NDArray[np.int64])
+
+OWN = (3, 1, 0, 2)  # left, up, up-left, up-right among 3 x 3 cells
+
+
+def surroundings(planes: NDArray[np.uint8], levels: int) -> Cells:
+    """Give the 3 x 3 cells around each cell of planes (..., P, h, w): (..., h, w, 9 x P).
+
+    They are ordered by plane, then row by row; outside the grid is 0.
+    """
+    *batch, count, height, width = planes.shape
+    padded = np.zeros((*batch, count, height + 2, width + 2), np.int64)
+    padded[..., 1:-1, 1:-1] = 2 * planes.astype(np.int64) - (levels - 1)
+    views = [padded[..., y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    stacked = np.stack([np.moveaxis(view, -3, -1) for view in views], axis=-1)  # (..., h, w, P, 9)
+    around: Cells = stacked.reshape((*batch, height, width, 9 * count))
+    return around
+
+
+def roughness(around: Cells) -> Cells:
+    """Give how much each of 3 x 3 cells differs from their middle; for the middle, from 0."""
+    cells: Cells = around.reshape((*around.shape[:-1], -1, 9))
+    middle = cells[..., 4:5]
+    rough: Cells = np.abs(cells - middle)
+    rough[..., 4:5] = np.abs(middle)
+    return rough.reshape(around.shape)
+
+
+def differences(left: Number, up: Number, up_left: Number, up_right: Number) -> tuple[Number, ...]:
+    """Give how much the known neighbours of the own plane differ, from each other and from 0."""
+    return (
+        abs(left - up_left),
+        abs(up - up_left),
+        abs(up_right - up),
+        abs(left - up),
+        abs(left),
+        abs(up),
+    )
+
+
+def own_neighbours(known: list[int], at: int, width: int, levels: int) -> tuple[int, int, int, int]:
+    """Give left, up, up-left, up-right of cell `at`, of which all cells before it are `known`."""
+    x, above, middle = at % width, at >= width, levels - 1
+    left = 2 * known[at - 1] - middle if x else 0
+    up = 2 * known[at - width] - middle if above else 0
+    up_left = 2 * known[at - width - 1] - middle if above and x else 0
+    up_right = 2 * known[at - width + 1] - middle if above and x + 1 < width else 0
+    return left, up, up_left, up_right
