@@ -30,6 +30,7 @@ from models.tiny import appearance, captioner, renderer
 
 DEFAULT_PLANES = 8
 TABLE_FRAMES_PX = 224
+SEGMENT_S = 2.0  # between keyframes of which the next is coded as a change
 SCENE_CAPTIONS = 4000  # synthetic captions that the text tables see beside the written ones
 
 
@@ -127,21 +128,27 @@ def _write_tables(codec: Codec, folder: Path, made: Path) -> None:
     random = np.random.default_rng(0)
     spoken = [draw_scene(random, textures).caption() for _ in range(SCENE_CAPTIONS if textures else 0)]
     _save_tables(made / "tables/text.npz", text_tables(captions(folder) + spoken))
-    tokens = encode_pictures(codec, folder)
-    _save_tables(made / "tables/tokens.npz", token_tables(tokens, appearance.LEVELS, COARSE_PLANES))
+    tokens, pairs = encode_pictures(codec, folder)
+    _save_tables(made / "tables/tokens.npz", token_tables(tokens, appearance.LEVELS, COARSE_PLANES, pairs))
 
 
 def _save_tables(path: Path, tables: Mapping[str, NDArray[np.generic]]) -> None:
     np.savez_compressed(path, allow_pickle=False, **tables)
 
 
-def encode_pictures(codec: Codec, folder: Path) -> NDArray[np.uint8]:
-    """Encode all training pictures and their mirror images, whole frames as on the device: (N, 12, 8, 8)."""
+def encode_pictures(codec: Codec, folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Encode all training pictures and their mirror images, whole frames as on the device: (N, 12, 8, 8).
+
+    Also tells which of them are of one clip, a segment's length apart: (M, 2).
+    """
     paths = [p for p in footage.photos(folder) if not footage.is_held_out(p)]
     pictures = [footage.read_photo(path, TABLE_FRAMES_PX) for path in paths]
+    pairs, apart = list[tuple[int, int]](), round(SEGMENT_S * FRAMES_PER_SECOND)
     for path in footage.clips(folder):
         if not footage.is_held_out(path):
+            first = len(pictures)
             pictures += [frame for _, frame in footage.read_frames(path, TABLE_FRAMES_PX, FRAMES_PER_SECOND)]
+            pairs += [(at, at + apart) for at in range(first, len(pictures) - apart)]
     rows = []
     for picture in track(pictures, "tokens of training pictures"):
         for seen in (picture, picture[:, ::-1]):
@@ -150,7 +157,8 @@ def encode_pictures(codec: Codec, folder: Path) -> NDArray[np.uint8]:
             rows.append(appearance.to_tokens(code)[0].to(torch.uint8).numpy())
     if not rows:
         raise footage.FootageError(f"{folder} holds no picture or clip to count tokens on")
-    return np.stack(rows)
+    upright = 2 * np.array(pairs, np.int64).reshape(-1, 2)
+    return np.stack(rows), np.concatenate([upright, upright + 1])
 
 
 def to_input(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
