@@ -2,12 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from export.tables import text_tables, token_tables
 from mirage.bench import wire
 from mirage.bench.report import Gate, Report, print_report, to_json
-from tests.wire.sample import CAPTIONS, smooth_tokens
+from tests.wire.sample import CAPTIONS, changed_tokens, smooth_tokens
 from wire.text import TextModel
 from wire.tokens import TokenModel
 
@@ -40,6 +41,17 @@ def test_drawn_tokens_cost_what_the_tables_say() -> None:
     assert gates[0].ok
     assert 1 <= gates[0].value <= 1.03
     assert results["keyframes"] == 6
+
+
+def test_keyframes_of_a_scene_cost_less_than_the_first() -> None:
+    tokens = changed_tokens(40, seed=9)
+    pairs = np.stack([np.arange(40), np.arange(40, 80)], axis=1)
+    model = TokenModel.from_arrays(token_tables(tokens, 8, 2, pairs))
+    frames = [tokens[0]] * wire.SEGMENT_SAMPLES + [tokens[40]] * 4
+    after = wire.change_figures(model, frames, 6)["bytes_per_keyframe_after_another"]
+    assert isinstance(after, float)
+    assert 0 < after < len(model.encode_coarse(tokens[0])) + len(model.encode_detail(tokens[0], 6))
+    assert wire.change_figures(model, frames[:2], 6) == {}
 
 
 def test_framing_is_timed_sealed_and_unsealed() -> None:
