@@ -83,7 +83,8 @@ def _encoding(camera: Camera, bundle: Bundle, described: Sequence[Described], en
     envelope = PlainEnvelope()
     frames = [envelope.wrap(bytes(each.packet), "") for each in described]
     info = camera.info
-    source = source_report(info.width, info.height, info.fps, camera.frames_read, camera.end_us)
+    duration_s = sum(each.packet.duration_ms for each in described) / 1000
+    source = source_report(info.width, info.height, info.fps, camera.frames_read, duration_s)
     rows = tuple(_row(each, len(frame)) for each, frame in zip(described, frames, strict=True))
     still = sum(row.still for row in rows)
     return Encoding(

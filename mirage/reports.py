@@ -34,9 +34,9 @@ class Encoded(msgspec.Struct, frozen=True):
     realtime_factor: float
 
 
-def source_report(width: int, height: int, fps: float, frames: int, end_us: int) -> Source:
-    """Describe a source of which `frames` frames were read, the last of which ended at `end_us`."""
-    return Source(width, height, fps, end_us / 1e6, frames * width * height * 3)
+def source_report(width: int, height: int, fps: float, frames: int, duration_s: float) -> Source:
+    """Describe a source of which `frames` frames were read."""
+    return Source(width, height, fps, duration_s, frames * width * height * 3)
 
 
 def encoded_report(

@@ -104,8 +104,8 @@ def _timeline(finished: Finished) -> tuple[Row, ...]:
 
 def _encoded(finished: Finished, timeline: Sequence[Row]) -> Encoded:
     camera = finished.agent.cameras[0]
-    duration_us = round(sum(row.duration_s for row in timeline) * 1e6)
-    source = source_report(camera.width, camera.height, camera.fps, camera.frames, duration_us)
+    duration_s = sum(row.duration_s for row in timeline)
+    source = source_report(camera.width, camera.height, camera.fps, camera.frames, duration_s)
     return encoded_report(
         source,
         [row.layers for row in timeline],

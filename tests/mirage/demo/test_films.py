@@ -73,5 +73,4 @@ def test_source_is_left_reconstruction_right_for_the_same_time(
     bright = [int(np.argmax(picture[30, :128, 0])) for picture in pictures]
     assert bright[0] < 20
     assert bright[-1] > 60  # the source's square moves across its half
-    marks = [int(np.ptp(pictures[0, 60:, half, 0])) for half in (slice(0, 128), slice(132, 260))]
-    assert marks[1] > 100  # the mark is on the reconstruction
+    assert np.ptp(pictures[0, :, 132:, 0]) > 100  # the mark is on the reconstruction, which is all gray
