@@ -4,6 +4,11 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit
 
+# The tests' extras hold the demo's, so that a venv made for the tests serves the demo too.
+DEMO_EXTRAS="edge,cpu,cloud,demo"
+TEST_EXTRAS="edge,cpu,cloud,export,demo,test"
+export DEMO_EXTRAS TEST_EXTRAS
+
 say() { printf '%s\n' "$*" >&2; }
 
 fail() {
@@ -60,7 +65,7 @@ install() {
   shift 2
   stamp="$directory/.installed"
   wanted="$extras $root $(sha256sum pyproject.toml | cut -d' ' -f1)"
-  [[ -f $stamp ]] && grep -qxF "$wanted" "$stamp" && return
+  [[ -f $stamp ]] && grep -qxF -e "$wanted" -e "${wanted/#$DEMO_EXTRAS /$TEST_EXTRAS }" "$stamp" && return
   say "installing .[$extras] into ${directory#"$root"/}"
   "$directory/bin/python" -m pip install -qq --disable-pip-version-check --editable ".[$extras]" "$@" >&2 ||
     fail "pip could not install .[$extras]; its message is above"
@@ -81,7 +86,3 @@ use_venv() {
   install "$venv" "$1"
   export PATH="$venv/bin:$PATH" VIRTUAL_ENV="$venv"
 }
-
-DEMO_EXTRAS="edge,cpu,cloud,demo"
-TEST_EXTRAS="edge,cpu,cloud,export,demo,test"
-export DEMO_EXTRAS TEST_EXTRAS
