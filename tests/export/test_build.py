@@ -70,9 +70,7 @@ def session(bundle: Bundle, name: str) -> onnxruntime.InferenceSession:
 
 
 def grids(footage_folder: Path, count: int) -> list[NDArray[np.uint8]]:
-    real = real_grids(
-        footage_folder, captioner.TILE_PX, captioner.LAYOUT, held_out=False, variants=4, seed=0
-    )
+    real = real_grids(footage_folder, captioner.TILE_PX, captioner.LAYOUT, held_out=False, variants=4, seed=0)
     made = synthetic_grids(footage_folder, captioner.TILE_PX, captioner.LAYOUT, count=count, seed=5)
     return [grid for grid, _ in (*real, *made)][:count]
 
@@ -150,7 +148,14 @@ def test_a_packet_of_the_new_bundle_becomes_frames(bundle: Bundle) -> None:
     picture = np.full((90, 160, 3), 120, np.uint8)
     tokens = AppearanceEncoder(bundle).encode(picture)
     segment = Segment(
-        0, 1000, "leaves slide to the right", Motion(CameraMotion(pan_x=0.25)), tokens, 0, still=False, cut=False
+        0,
+        1000,
+        "leaves slide to the right",
+        Motion(CameraMotion(pan_x=0.25)),
+        tokens,
+        0,
+        still=False,
+        cut=False,
     )
     layers = bundle.codec().layers(segment, None, None)
     assert sum(map(len, layers.values())) < 600

@@ -45,7 +45,9 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> N
 
 def test_training_brings_the_average_to_the_answer(tmp_path: Path) -> None:
     task = Line()
-    Run(task, Plan(steps=400, learning_rate=0.05, weight_decay=0, ema=0.9), tmp_path / "line.pt", resume=False).train()
+    Run(
+        task, Plan(steps=400, learning_rate=0.05, weight_decay=0, ema=0.9), tmp_path / "line.pt", resume=False
+    ).train()
     assert weights(task) == pytest.approx([2.0, 1.0], abs=0.05)
     fresh = Line()
     load_average(tmp_path / "line.pt", fresh.network)
