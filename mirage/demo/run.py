@@ -27,6 +27,7 @@ from mirage.demo.proxy import counting_proxy
 from mirage.demo.report import DemoReport, Finished, demo_report, show
 from mirage.demo.setup import CAMERA_PATH, Setup
 from mirage.demo.source import bunny
+from mirage.demo.strip import write_strip
 from mirage.demo.summary import read_summary
 from mirage.demo.waiting import until_rendered
 from mirage.errors import DemoError, InputError, OutputError
@@ -35,7 +36,7 @@ from mirage.progress import console
 from wire.bundle import Bundle
 
 _START_TIMEOUT_S = 60.0  # the first start compiles all of Python's files
-RESULTS = ("reconstruction.mp4", "side-by-side.mp4", "report.json")
+RESULTS = ("reconstruction.mp4", "side-by-side.mp4", "strip.jpg", "report.json")
 
 
 def main(video: str | None, out: Path, bundle: Path | None, seconds: float | None, *, serve: bool) -> None:
@@ -144,5 +145,6 @@ def _results(out: Path, setup: Setup, client: CloudClient, finished: Finished) -
     if not is_live(setup.source):  # what a live camera showed is gone
         provenance = {"bundle": bundle.sha256, "right half": "AI-reconstructed"}
         side_by_side(setup.source, reconstruction, out / "side-by-side.mp4", provenance)
+        write_strip(out / "side-by-side.mp4", out / "strip.jpg")
     write_whole(out / "report.json", msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     return report
