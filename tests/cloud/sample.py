@@ -78,7 +78,8 @@ def write_bundle(folder: Path) -> Bundle:
     """Make a bundle whose receiver half works; the sender half is a row of placeholders."""
     _save(folder / "text/tables.npz", text_tables(CAPTIONS * 4))
     many = np.stack([tokens(seed) for seed in range(50)])
-    _save(folder / "appearance/tables.npz", token_tables(many, LEVELS, COARSE))
+    resting = np.stack([np.arange(50), np.arange(50)], axis=1)  # what follows a picture is that picture
+    _save(folder / "appearance/tables.npz", token_tables(many, LEVELS, COARSE, resting))
     names = ["captioner/encoder.onnx", "captioner/decoder.onnx", "captioner/tokenizer.json"]
     for name in (*names, "appearance/encoder.onnx"):
         _made(folder / name).write_bytes(name.encode())

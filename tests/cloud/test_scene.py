@@ -67,6 +67,18 @@ def test_around_a_hole_the_readable_part_is_read(device: Device) -> None:
         resolve_around(links, 3, device.codec)
 
 
+def test_a_keyframe_sent_as_changes_is_not_drawn_over_another(device: Device) -> None:
+    packets = [device.packet(CAPTIONS[number], seed=7) for number in range(3)]
+    assert len(packets[1].layers[Layer.APPEARANCE_TOKENS]) < len(packets[0].layers[Layer.APPEARANCE_TOKENS])
+    links = [Link(packets[0], broken=True), Link(packets[1], broken=False), Link(packets[2], broken=False)]
+    segments, index = resolve_around(links, 2, device.codec)
+    found = segments[index].tokens
+    assert found is not None
+    assert found.tolist() == tokens(7).tolist()
+    with pytest.raises(PacketError, match="packet 2 changes tokens that are not here"):
+        resolve_around([links[0], Link(packets[2], broken=True)], 2, device.codec)
+
+
 def test_a_damaged_neighbour_does_not_hurt(device: Device) -> None:
     packets = film(device)
     damaged = replace(packets[0], layers={Layer.APPEARANCE_TOKENS: b""})
