@@ -31,7 +31,7 @@ from models.tiny import appearance, captioner, renderer
 DEFAULT_PLANES = 8
 TABLE_FRAMES_PX = 224
 SEGMENT_S = 2.0  # between keyframes of which the next is coded as a change
-SCENE_CAPTIONS = 4000  # synthetic captions that the text tables see beside the written ones
+SCENE_CAPTIONS = 400  # synthetic captions that the text tables see beside the written ones
 
 
 class BuildError(RuntimeError):

@@ -31,6 +31,9 @@ _TROUBLES = (
     ("mirage.errors", "DemoError"),
     ("edge.uplink", "UplinkError"),
     ("edge.spool", "SpoolError"),
+    ("cloud.store", "StoreError"),
+    ("cloud.objects", "ObjectsError"),
+    ("cloud.serve", "ServeError"),
     ("cloud.render.mp4", "OutputError"),
     ("cloud.render.renderer", "RenderError"),
 )

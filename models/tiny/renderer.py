@@ -138,7 +138,7 @@ class FlowDenoiser(nn.Module):
         middle = middle + functional.pixel_shuffle(self.from_low(low), 2)
         middle = self._run(self.middle_up, middle, pooled, read)
         high = self._run(self.up, high + functional.pixel_shuffle(self.from_middle(middle), 2), pooled, read)
-        return self.head(high)
+        return self.head(high) + _spread(guide)
 
     def _read(self, words: Tensor) -> Tensor:
         x = self.embed(words) + self.order
@@ -154,6 +154,12 @@ class FlowDenoiser(nn.Module):
 def _grid(side: int) -> Tensor:
     line = torch.linspace(-1, 1, side)
     return torch.stack(torch.meshgrid(line, line, indexing="xy"))[None]
+
+
+def _spread(guide: Tensor) -> Tensor:
+    """Lay the guide's flows where a sample has them: what the network adds is what the guide leaves out."""
+    fields = guide.reshape(-1, FRAMES, 4, SIDE, SIDE)
+    return functional.pad(fields, (0, 0, 0, 0, 0, 1)).reshape(-1, CHANNELS, SIDE, SIDE)
 
 
 def _wave(time: Tensor, width: int) -> Tensor:
