@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import iotcore
+
 from mirage.errors import DemoError
 
 # A `v5` section makes rumqttd speak MQTT 5; its keyword form serves 3.1.1 only.
@@ -57,24 +59,39 @@ def _stderr_into(log: Path) -> Iterator[None]:
         os.close(ours)
 
 
+class LoopbackBroker:
+    """May be stopped and started again on its port; it forgets everything meanwhile."""
+
+    def __init__(self, folder: Path) -> None:
+        """Choose a port, and write the configuration into `folder`."""
+        self.port = free_port()
+        self._folder = folder
+        self._config = folder / "broker.toml"
+        self._config.write_text(_CONFIG.format(port=self.port))
+        self._running: iotcore.Broker | None = None
+
+    def start(self) -> None:
+        """Start, and return when it listens. Raises DemoError."""
+        self._running = iotcore.Broker(config_path=str(self._config))
+        try:
+            with _stderr_into(self._folder / "broker.log"):  # it talks a lot when its clients leave
+                self._running.start()
+        except (OSError, RuntimeError) as error:
+            raise DemoError(f"broker on 127.0.0.1:{self.port}: {error}") from error
+
+    def stop(self) -> None:
+        """End the child process, if it runs."""
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
+
+
 @contextlib.contextmanager
 def loopback_broker(folder: Path) -> Iterator[int]:
-    """Run a broker and give its port; its configuration is written into `folder`.
-
-    Raises DemoError when it does not come up.
-    """
-    import iotcore
-
-    port = free_port()
-    config = folder / "broker.toml"
-    config.write_text(_CONFIG.format(port=port))
-    broker = iotcore.Broker(config_path=str(config))
+    """Run a broker and give its port. Raises DemoError when it does not come up."""
+    broker = LoopbackBroker(folder)
+    broker.start()
     try:
-        with _stderr_into(folder / "broker.log"):  # it talks a lot when its clients leave
-            broker.start()
-    except (OSError, RuntimeError) as error:
-        raise DemoError(f"broker on 127.0.0.1:{port}: {error}") from error
-    try:
-        yield port
+        yield broker.port
     finally:
         broker.stop()

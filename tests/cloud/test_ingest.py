@@ -17,7 +17,8 @@ from cloud.ingest import Ingest
 from cloud.intake import Intake
 from cloud.schema import PacketRow, QuarantineRow, SegmentRow
 from cloud.store import Store, StoreError
-from tests.cloud.broker import LoopbackBroker, Peer, connected
+from mirage.demo.broker import LoopbackBroker
+from tests.cloud.peer import Peer, connected
 from tests.cloud.sample import CAPTIONS, Device
 from tests.cloud.waiting import until
 from wire.bundle import Bundle

@@ -13,8 +13,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
-from tests.cloud.broker import LoopbackBroker, Peer, connected, free_port
+from mirage.demo.broker import LoopbackBroker, free_port
 from tests.cloud.page_server import IMPOSSIBLE
+from tests.cloud.peer import Peer, connected
 from tests.cloud.sample import CAPTIONS, Device
 from tests.cloud.waiting import until
 from wire import documents

@@ -15,7 +15,8 @@ from cloud.objects import ObjectsError
 from cloud.run import run
 from cloud.serve import ServeError, listen
 from cloud.store import Store, StoreError
-from tests.cloud.broker import LoopbackBroker, connected, free_port
+from mirage.demo.broker import LoopbackBroker, free_port
+from tests.cloud.peer import connected
 from tests.cloud.sample import CAPTIONS, Device, MeanRenderer
 from tests.cloud.waiting import until
 from wire.bundle import Bundle, BundleError

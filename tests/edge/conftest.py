@@ -6,22 +6,23 @@ from pathlib import Path
 import pytest
 
 from edge.spool import Spool
-from tests.edge.broker import Cloud, KillableBroker
+from mirage.demo.broker import LoopbackBroker
+from tests.edge.cloud import Cloud
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[KillableBroker]:
+def broker(tmp_path: Path) -> Iterator[LoopbackBroker]:
     """Run a broker that can be killed and started again."""
     folder = tmp_path / "broker"
     folder.mkdir()
-    killable = KillableBroker(folder)
+    killable = LoopbackBroker(folder)
     killable.start()
     yield killable
-    killable.kill()
+    killable.stop()
 
 
 @pytest.fixture
-def cloud(broker: KillableBroker) -> Iterator[Cloud]:
+def cloud(broker: LoopbackBroker) -> Iterator[Cloud]:
     """Listen and acknowledge everything."""
     subscriber = Cloud(broker.port)
     yield subscriber

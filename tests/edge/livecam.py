@@ -1,6 +1,5 @@
 """A network camera that can be unplugged: MPEG-TS over HTTP, from this process."""
 
-import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -44,10 +43,3 @@ class LiveCamera:
                 """Say nothing on stderr."""
 
         return Handler
-
-
-def free_port() -> int:
-    """Find a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge.config import Config, load
-from tests.edge.broker import TOPICS
+from tests.edge.cloud import TOPICS
 
 
 def write_config(folder: Path, port: int, bundle: Path, cameras: Mapping[str, str], more: str = "") -> Path:

@@ -19,9 +19,10 @@ from edge.config import Config
 from edge.spool import Spool
 from edge.summary import RunSummary
 from edge.uplink import UplinkError
-from tests.edge.broker import Cloud, KillableBroker, wait_for
+from mirage.demo.broker import LoopbackBroker, free_port
+from tests.edge.cloud import Cloud, wait_for
 from tests.edge.films import panned, texture, write_film
-from tests.edge.livecam import LiveCamera, free_port
+from tests.edge.livecam import LiveCamera
 from tests.edge.settings import config_of, write_config
 from wire.bundle import BundleError
 
@@ -63,7 +64,7 @@ def names_of_threads() -> set[str]:
 
 
 def test_a_film_arrives_whole_and_the_agent_ends(
-    tmp_path: Path, tiny: Path, broker: KillableBroker, cloud: Cloud, film: Path
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud, film: Path
 ) -> None:
     summary = agent.run(config_of(tmp_path, broker.port, tiny, {"door": str(film)}), threading.Event())
     (birth,) = cloud.births
@@ -77,7 +78,7 @@ def test_a_film_arrives_whole_and_the_agent_ends(
 
 
 def test_two_cameras_share_one_count(
-    tmp_path: Path, tiny: Path, broker: KillableBroker, cloud: Cloud, film: Path
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud, film: Path
 ) -> None:
     config = config_of(tmp_path, broker.port, tiny, {"door": str(film), "yard": str(film)})
     summary = agent.run(config, threading.Event())
@@ -88,7 +89,7 @@ def test_two_cameras_share_one_count(
 
 
 def test_a_broken_film_ends_the_run_before_it_begins(
-    tmp_path: Path, tiny: Path, broker: KillableBroker, cloud: Cloud
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud
 ) -> None:
     (tmp_path / "letter.mp4").write_bytes(b"hello")
     with pytest.raises(CameraError, match=r"letter\.mp4: not a video"):
@@ -103,7 +104,7 @@ def test_a_folder_that_is_no_bundle_ends_the_run(tmp_path: Path, film: Path) -> 
 
 
 def test_without_a_broker_a_film_stays_in_the_spool_and_arrives_later(
-    tmp_path: Path, tiny: Path, broker: KillableBroker, cloud: Cloud, film: Path
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud, film: Path
 ) -> None:
     nowhere = free_port()
     config = config_of(tmp_path, nowhere, tiny, {"door": str(film)})
@@ -118,13 +119,13 @@ def test_without_a_broker_a_film_stays_in_the_spool_and_arrives_later(
 
 
 def test_a_broker_that_dies_in_the_middle_costs_no_packet(
-    tmp_path: Path, tiny: Path, broker: KillableBroker, stream: bytes
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, stream: bytes
 ) -> None:
     first = Cloud(broker.port)
     plugged = LiveCamera(stream)
     with capture_logs(), running(config_of(tmp_path, broker.port, tiny, {"door": plugged.url}), 20.0):
         wait_for(lambda: first.deliveries >= 1)
-        broker.kill()
+        broker.stop()
         first.close()
         waiting = plugged.served
         wait_for(lambda: plugged.served > waiting)  # the camera goes on as if nothing had happened
@@ -139,7 +140,7 @@ def test_a_broker_that_dies_in_the_middle_costs_no_packet(
 
 
 def test_a_camera_that_is_unplugged_and_plugged_in_again_goes_on(
-    tmp_path: Path, tiny: Path, broker: KillableBroker, cloud: Cloud, stream: bytes
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud, stream: bytes
 ) -> None:
     port = free_port()
     config = config_of(tmp_path, broker.port, tiny, {"door": f"http://127.0.0.1:{port}/stream.ts"})
@@ -161,7 +162,7 @@ def test_a_camera_that_is_unplugged_and_plugged_in_again_goes_on(
 
 
 def test_stop_ends_every_thread_and_says_goodbye(
-    tmp_path: Path, tiny: Path, broker: KillableBroker, cloud: Cloud, stream: bytes
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud, stream: bytes
 ) -> None:
     plugged = LiveCamera(stream)
     with capture_logs(), running(config_of(tmp_path, broker.port, tiny, {"door": plugged.url})) as summaries:
@@ -177,7 +178,7 @@ def test_stop_ends_every_thread_and_says_goodbye(
 
 @pytest.mark.slow
 def test_sigterm_ends_the_process_cleanly(
-    tmp_path: Path, tiny: Path, broker: KillableBroker, cloud: Cloud, stream: bytes
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud, stream: bytes
 ) -> None:
     plugged = LiveCamera(stream)
     path = write_config(tmp_path, broker.port, tiny, {"door": plugged.url})
@@ -194,7 +195,7 @@ def test_sigterm_ends_the_process_cleanly(
 
 @pytest.mark.slow
 def test_the_agent_stays_below_its_memory_limit(
-    tmp_path: Path, tiny: Path, broker: KillableBroker, cloud: Cloud, bunny: Path
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud, bunny: Path
 ) -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("no /proc here, so nothing tells the peak of a process's memory")
@@ -217,7 +218,7 @@ def peak_rss_bytes(pid: int) -> int:
 
 
 def test_a_spool_that_cannot_be_written_ends_the_run_with_its_name(
-    tmp_path: Path, tiny: Path, broker: KillableBroker, film: Path
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, film: Path
 ) -> None:
     (tmp_path / "spool.db").write_bytes(b"not a database at all" * 100)
     with pytest.raises(Exception, match=r"spool\.db: file is not a database"):

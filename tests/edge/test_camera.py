@@ -8,8 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from edge.camera import CameraError, Frame, is_live, open_camera
+from mirage.demo.broker import free_port
 from tests.edge.films import panned, texture, write_film
-from tests.edge.livecam import LiveCamera, free_port
+from tests.edge.livecam import LiveCamera
 
 PICTURES = panned(texture(0), (320, 180), [(3 * step, step) for step in range(50)])
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from edge.doctor import Finding, examine
-from tests.edge.broker import KillableBroker
+from mirage.demo.broker import LoopbackBroker, free_port
 from tests.edge.films import panned, texture, write_film
-from tests.edge.livecam import free_port
 from tests.edge.settings import config_of
 
 
@@ -14,7 +13,7 @@ def by_name(findings: list[Finding]) -> dict[str, Finding]:
 
 
 def test_a_device_where_everything_works_is_healthy(
-    tmp_path: Path, tiny: Path, broker: KillableBroker
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker
 ) -> None:
     film = write_film(tmp_path / "door.mp4", panned(texture(0), (320, 180), [(0, 0)] * 5))
     found = by_name(examine(config_of(tmp_path, broker.port, tiny, {"door": str(film)})))

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 from edge.link import Address, Link, LinkError, Message
 from edge.spool import Spool
 from edge.uplink import Uplink
+from mirage.demo.broker import LoopbackBroker, free_port
 from mirage.demo.proxy import CountingProxy
-from tests.edge.broker import TOPICS, Cloud, KillableBroker, wait_for
-from tests.edge.livecam import free_port
+from tests.edge.cloud import TOPICS, Cloud, wait_for
 from wire.documents import Birth, CameraInfo
 from wire.packet import Layer, Packet
 
@@ -62,7 +62,7 @@ def uplink_to(port: int, spool: Spool, resend_s: float = 60.0) -> Uplink:
 
 
 def test_packets_reach_the_cloud_behind_the_birth_and_leave_the_spool(
-    broker: KillableBroker, cloud: Cloud, spool: Spool
+    broker: LoopbackBroker, cloud: Cloud, spool: Spool
 ) -> None:
     fill(spool, 0, 1, 2)
     with running(uplink_to(broker.port, spool)):
@@ -76,7 +76,7 @@ def test_packets_reach_the_cloud_behind_the_birth_and_leave_the_spool(
 
 
 def test_hundreds_of_packets_pass_through_the_window(
-    broker: KillableBroker, cloud: Cloud, spool: Spool
+    broker: LoopbackBroker, cloud: Cloud, spool: Spool
 ) -> None:
     fill(spool, *range(300))
     with running(uplink_to(broker.port, spool)):
@@ -85,7 +85,7 @@ def test_hundreds_of_packets_pass_through_the_window(
 
 
 def test_without_the_clouds_word_the_spool_keeps_what_the_broker_took(
-    broker: KillableBroker, cloud: Cloud, spool: Spool
+    broker: LoopbackBroker, cloud: Cloud, spool: Spool
 ) -> None:
     cloud.acknowledges = False
     fill(spool, 0, 1)
@@ -95,7 +95,7 @@ def test_without_the_clouds_word_the_spool_keeps_what_the_broker_took(
 
 
 def test_holes_in_the_acknowledgement_stay_in_the_spool(
-    broker: KillableBroker, cloud: Cloud, spool: Spool
+    broker: LoopbackBroker, cloud: Cloud, spool: Spool
 ) -> None:
     cloud.acknowledges = False
     fill(spool, *range(6))
@@ -107,7 +107,7 @@ def test_holes_in_the_acknowledgement_stay_in_the_spool(
 
 
 def test_what_nobody_acknowledges_is_sent_again_after_a_while(
-    broker: KillableBroker, cloud: Cloud, spool: Spool
+    broker: LoopbackBroker, cloud: Cloud, spool: Spool
 ) -> None:
     cloud.acknowledges = False
     fill(spool, 0)
@@ -121,7 +121,7 @@ def test_what_nobody_acknowledges_is_sent_again_after_a_while(
 def test_no_broker_at_the_start_is_survived(tmp_path: Path, spool: Spool) -> None:
     folder = tmp_path / "late"
     folder.mkdir()
-    late = KillableBroker(folder)
+    late = LoopbackBroker(folder)
     fill(spool, 0, 1)
     with capture_logs() as logs, running(uplink_to(late.port, spool, resend_s=1)):
         wait_for(lambda: len(logs) >= 1)
@@ -132,17 +132,17 @@ def test_no_broker_at_the_start_is_survived(tmp_path: Path, spool: Spool) -> Non
     assert logs[0]["event"] == "no uplink"
     assert f"127.0.0.1:{late.port}" in logs[0]["reason"]
     cloud.close()
-    late.kill()
+    late.stop()
 
 
 def test_a_broker_that_goes_away_in_the_middle_and_comes_back_costs_no_packet(
-    broker: KillableBroker, spool: Spool
+    broker: LoopbackBroker, spool: Spool
 ) -> None:
     cloud = Cloud(broker.port)
     with running(uplink_to(broker.port, spool, resend_s=1)):
         fill(spool, 0, 1)
         wait_for(lambda: spool.backlog().packets == 0)
-        broker.kill()
+        broker.stop()
         cloud.close()
         fill(spool, 2, 3)
         broker.start()
@@ -172,7 +172,7 @@ def test_what_listens_but_is_no_broker_is_named(spool: Spool) -> None:
 
 
 def test_packets_of_an_earlier_boot_are_history_and_bring_their_birth(
-    tmp_path: Path, broker: KillableBroker, cloud: Cloud
+    tmp_path: Path, broker: LoopbackBroker, cloud: Cloud
 ) -> None:
     before = Spool(tmp_path / "spool.db")
     uplink_to(broker.port, before)  # its birth is kept as soon as it is known
@@ -190,7 +190,7 @@ def test_packets_of_an_earlier_boot_are_history_and_bring_their_birth(
     spool.close()
 
 
-def test_a_new_birth_is_published_at_once(broker: KillableBroker, cloud: Cloud, spool: Spool) -> None:
+def test_a_new_birth_is_published_at_once(broker: LoopbackBroker, cloud: Cloud, spool: Spool) -> None:
     uplink = uplink_to(broker.port, spool)
     with running(uplink):
         wait_for(lambda: len(cloud.births) == 1)
@@ -199,7 +199,7 @@ def test_a_new_birth_is_published_at_once(broker: KillableBroker, cloud: Cloud, 
     assert [camera.name for camera in cloud.births[1].cameras] == ["door", "yard"]
 
 
-def test_an_unreadable_acknowledgement_is_ignored(broker: KillableBroker, cloud: Cloud, spool: Spool) -> None:
+def test_an_unreadable_acknowledgement_is_ignored(broker: LoopbackBroker, cloud: Cloud, spool: Spool) -> None:
     cloud.acknowledges = False
     fill(spool, 0)
     with capture_logs() as logs, running(uplink_to(broker.port, spool), drain_s=0.2):
@@ -209,14 +209,14 @@ def test_an_unreadable_acknowledgement_is_ignored(broker: KillableBroker, cloud:
     assert spool.backlog().packets == 1
 
 
-def test_a_connection_that_breaks_leaves_the_will(broker: KillableBroker, cloud: Cloud) -> None:
+def test_a_connection_that_breaks_leaves_the_will(broker: LoopbackBroker, cloud: Cloud) -> None:
     will = Message(TOPICS.state, b'{"state":"lost","boot_id":"0123456789abcdef"}', retain=True)
     link = Link(Address("127.0.0.1", broker.port), "jetson-1", will, lambda _: None)
     link.drop()
     wait_for(lambda: cloud.states == ["lost"])
 
 
-def test_a_device_that_was_cut_off_is_let_in_again(broker: KillableBroker, cloud: Cloud) -> None:
+def test_a_device_that_was_cut_off_is_let_in_again(broker: LoopbackBroker, cloud: Cloud) -> None:
     will = Message(TOPICS.state, b'{"state":"lost","boot_id":"0123456789abcdef"}', retain=True)
     for _ in range(3):
         link = Link(Address("127.0.0.1", broker.port), "jetson-1", will, lambda _: None)
@@ -234,7 +234,7 @@ def test_a_link_without_a_broker_is_an_error_that_names_the_address() -> None:
         Link(Address("127.0.0.1", port), "jetson-1", None, lambda _: None)
 
 
-def test_the_second_packet_of_a_camera_goes_without_its_topic(broker: KillableBroker) -> None:
+def test_the_second_packet_of_a_camera_goes_without_its_topic(broker: LoopbackBroker) -> None:
     proxy = CountingProxy("127.0.0.1", broker.port)
     proxy.start()
     link = Link(Address("127.0.0.1", proxy.port), "jetson-1", None, lambda _: None)

@@ -47,5 +47,5 @@ def test_a_film_of_one_frame_is_one_column(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(OutputError, match="file: Not a directory|file: File exists"):
+    with pytest.raises(OutputError, match=r"file: Not a directory|file: File exists"):
         write_strip(film(tmp_path / "film.mp4", 3), tmp_path / "file" / "strip.jpg")

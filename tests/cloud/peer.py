@@ -1,12 +1,9 @@
-"""A real broker on the loopback (rumqttd, MQTT 5) and a device that speaks to it."""
+"""A device that speaks to a real broker."""
 
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import iotcore
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
@@ -14,50 +11,6 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from wire import documents
 from wire.documents import Ack
-
-_CONFIG = """\
-id = 0
-[router]
-id = 0
-max_connections = 64
-max_outgoing_packet_count = 200
-max_segment_size = 10485760
-max_segment_count = 10
-[v5.1]
-name = "test"
-listen = "127.0.0.1:{port}"
-next_connection_delay_ms = 1
-[v5.1.connections]
-connection_timeout_ms = 10000
-max_payload_size = 131072
-max_inflight_count = 100
-dynamic_filters = true
-"""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class LoopbackBroker:
-    """Can be stopped and started again on the same port; it forgets everything meanwhile."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self._config = folder / "broker.toml"
-        self._config.write_text(_CONFIG.format(port=self.port))
-        self._running: iotcore.Broker | None = None
-
-    def start(self) -> None:
-        self._running = iotcore.Broker(config_path=str(self._config))
-        self._running.start()
-
-    def stop(self) -> None:
-        if self._running is not None:
-            self._running.stop()
-            self._running = None
 
 
 @contextmanager

@@ -1,63 +1,20 @@
-"""A real MQTT 5 broker that can be killed and started again, and a cloud that acknowledges."""
+"""A cloud that acknowledges, on a real broker."""
 
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-import iotcore
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from tests.edge.livecam import free_port
 from wire import documents, topics
 from wire.documents import Ack, AckWatermark, Birth, State
 from wire.envelope import PlainEnvelope
 from wire.packet import Packet
 from wire.topics import DeviceTopics
 
-_CONFIG = """\
-id = 0
-
-[router]
-id = 0
-max_connections = 64
-max_outgoing_packet_count = 200
-max_segment_size = 10485760
-max_segment_count = 10
-
-[v5.1]
-name = "test"
-listen = "127.0.0.1:{port}"
-next_connection_delay_ms = 1
-
-[v5.1.connections]
-connection_timeout_ms = 10000
-max_payload_size = 131072
-max_inflight_count = 100
-dynamic_filters = true
-"""
 TOPICS = DeviceTopics("acme", "plant", "jetson-1")
-
-
-class KillableBroker:
-    """rumqttd in a child process; it forgets everything when it is killed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self._config = folder / "broker.toml"
-        self._config.write_text(_CONFIG.format(port=self.port))
-        self._broker: iotcore.Broker | None = None
-
-    def start(self) -> None:
-        self._broker = iotcore.Broker(config_path=str(self._config))
-        self._broker.start()
-
-    def kill(self) -> None:
-        if self._broker is not None:
-            self._broker.stop()
-            self._broker = None
 
 
 class Cloud:
