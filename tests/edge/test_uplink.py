@@ -218,13 +218,14 @@ def test_a_connection_that_breaks_leaves_the_will(broker: LoopbackBroker, cloud:
 
 def test_a_device_that_was_cut_off_is_let_in_again(broker: LoopbackBroker, cloud: Cloud) -> None:
     will = Message(TOPICS.state, b'{"state":"lost","boot_id":"0123456789abcdef"}', retain=True)
-    for _ in range(3):
+    for rounds in range(1, 4):
         link = Link(Address("127.0.0.1", broker.port), "jetson-1", will, lambda _: None)
         link.publish(Message(TOPICS.state, b'{"state":"ready","boot_id":"0123456789abcdef"}', retain=True))
         while link.in_flight:
             link.step(0.1)
         link.drop()
-    wait_for(lambda: len(cloud.states) == 6)
+        # rumqttd forgets the will of a connection that is taken over before it has noticed the loss.
+        wait_for(lambda: len(cloud.states) == 2 * rounds)  # noqa: B023 (waits within the round)
     assert cloud.states == ["ready", "lost"] * 3
 
 
