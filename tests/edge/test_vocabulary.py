@@ -5,10 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from edge.vocabulary import Vocabulary
 from wire.bundle import BundleError
+
+pytest.importorskip("tokenizers", reason="tokenizers is not installed: it writes the files of these tests")
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 UNKNOWN = "<unk>"
 TEXTS = [
