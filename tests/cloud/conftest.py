@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from cloud.store import Store
+from tests.bundles import write_bundle
 from tests.cloud.desk import Desk
-from tests.cloud.sample import Device, write_bundle
+from tests.cloud.sample import Device
 from wire.bundle import Bundle
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder: Path = tmp_path_factory.mktemp("bundle")
-    return write_bundle(folder)
+    return Bundle.load(write_bundle(folder), "cloud")
 
 
 @pytest.fixture(scope="session")

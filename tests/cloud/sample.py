@@ -1,17 +1,14 @@
-"""A small bundle, a device that speaks for it, and a renderer simple enough to predict."""
+"""A device that speaks for a small bundle, and a renderer simple enough to predict."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cloud.render.renderer import Context, frame_span, output_rate, output_size
-from export.tables import text_tables, token_tables
+from tests.bundles import CAPTIONS, SHAPE, Shape, tokens
 from wire import documents, motion
 from wire.bundle import Bundle
 from wire.documents import Birth, CameraInfo
@@ -21,82 +18,8 @@ from wire.policy import Policy
 from wire.segment import Codec, Segment
 from wire.topics import DeviceTopics
 
-CAPTIONS = (
-    "a red car drives to the left",
-    "a man walks slowly to the right",
-    "a white boat moves away on the water",
-    "nothing moves on an empty street",
-    "two people talk at a table, the camera pans to the right",
-)
 CAMERA = CameraInfo(name="gate", width=1280, height=720, fps=10.0)
 BOOT_WALL_MS = 1_790_000_000_000  # in 2026
-LEVELS, COARSE = 8, 2
-Shape = tuple[int, int, int]
-SHAPE: Shape = (4, 4, 4)
-
-_MANIFEST = """\
-schema = 1
-name = "sample"
-licence = "Apache-2.0"
-[captioner]
-encoder = "captioner/encoder.onnx"
-decoder = "captioner/decoder.onnx"
-tokenizer = "captioner/tokenizer.json"
-max_tokens = 24
-start_token = 1
-end_token = 2
-tile_px = 160
-mean = [0.5, 0.5, 0.5]
-std = [0.5, 0.5, 0.5]
-layout = ["frame", "frame", "frame", "flow"]
-[appearance]
-encoder = "appearance/encoder.onnx"
-tables = "appearance/tables.npz"
-input_px = 128
-grid = [4, 4]
-levels = 8
-planes = 4
-coarse_planes = 2
-default_planes = 4
-[text]
-tables = "text/tables.npz"
-[renderer]
-backend = "preview"
-[files]
-"""
-
-
-def tokens(seed: int, shape: Shape = SHAPE) -> NDArray[np.uint8]:
-    """Tokens of this shape, as smooth as those of a picture."""
-    rng = np.random.default_rng(seed)
-    base = rng.integers(0, LEVELS, (shape[0], 1, 1))
-    smooth = base + rng.integers(-1, 2, shape)
-    return np.asarray(np.clip(smooth, 0, LEVELS - 1), np.uint8)
-
-
-def write_bundle(folder: Path) -> Bundle:
-    """Make a bundle whose receiver half works; the sender half is a row of placeholders."""
-    _save(folder / "text/tables.npz", text_tables(CAPTIONS * 4))
-    many = np.stack([tokens(seed) for seed in range(50)])
-    resting = np.stack([np.arange(50), np.arange(50)], axis=1)  # what follows a picture is that picture
-    _save(folder / "appearance/tables.npz", token_tables(many, LEVELS, COARSE, resting))
-    names = ["captioner/encoder.onnx", "captioner/decoder.onnx", "captioner/tokenizer.json"]
-    for name in (*names, "appearance/encoder.onnx"):
-        _made(folder / name).write_bytes(name.encode())
-    names += ["appearance/encoder.onnx", "appearance/tables.npz", "text/tables.npz"]
-    hashes = [f'"{name}" = "{hashlib.sha256((folder / name).read_bytes()).hexdigest()}"' for name in names]
-    (folder / "bundle.toml").write_text(_MANIFEST + "\n".join(hashes) + "\n")
-    return Bundle.load(folder, "cloud")
-
-
-def _save(path: Path, tables: Mapping[str, NDArray[np.generic]]) -> None:
-    arrays: dict[str, Any] = dict(tables)
-    np.savez(_made(path), **arrays)
-
-
-def _made(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 @dataclass

@@ -16,8 +16,9 @@ from cloud.serve import ServeError, listen, serve
 from cloud.store import Store
 from cloud.viewing import Viewing
 from cloud.worker import Worker
+from tests.bundles import CAPTIONS
 from tests.cloud.desk import NOW_MS, Desk
-from tests.cloud.sample import BOOT_WALL_MS, CAPTIONS, Device, MeanRenderer
+from tests.cloud.sample import BOOT_WALL_MS, Device, MeanRenderer
 from wire.bundle import Bundle
 from wire.policy import Policy
 

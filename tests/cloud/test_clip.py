@@ -10,7 +10,8 @@ from cloud.render.clip import context_of, fingerprint, provenance, render_record
 from cloud.render.load import load_renderer
 from cloud.render.renderer import Context, RenderError
 from cloud.scene import resolve
-from tests.cloud.sample import CAMERA, CAPTIONS, Device, MeanRenderer
+from tests.bundles import CAPTIONS
+from tests.cloud.sample import CAMERA, Device, MeanRenderer
 from wire.bundle import Bundle, BundleError
 from wire.documents import CameraInfo
 from wire.policy import Policy

@@ -13,8 +13,9 @@ from cloud.index import Index
 from cloud.schema import BootRow, CameraRow, JobRow, PacketRow, PendingRow, QuarantineRow, SegmentRow
 from cloud.store import Store
 from cloud.watermark import Watermark
+from tests.bundles import CAPTIONS
 from tests.cloud.desk import NOW_MS, Desk
-from tests.cloud.sample import BOOT_WALL_MS, CAPTIONS, Device, layer_bytes
+from tests.cloud.sample import BOOT_WALL_MS, Device, layer_bytes
 from wire import documents, gap
 from wire.bundle import Bundle
 from wire.documents import CameraInfo, State

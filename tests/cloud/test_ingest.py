@@ -18,8 +18,9 @@ from cloud.intake import Intake
 from cloud.schema import PacketRow, QuarantineRow, SegmentRow
 from cloud.store import Store, StoreError
 from mirage.demo.broker import LoopbackBroker
+from tests.bundles import CAPTIONS
 from tests.cloud.peer import Peer, connected
-from tests.cloud.sample import CAPTIONS, Device
+from tests.cloud.sample import Device
 from tests.cloud.waiting import until
 from wire.bundle import Bundle
 from wire.documents import AckWatermark

@@ -14,9 +14,10 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from mirage.demo.broker import LoopbackBroker, free_port
+from tests.bundles import CAPTIONS
 from tests.cloud.page_server import IMPOSSIBLE
 from tests.cloud.peer import Peer, connected
-from tests.cloud.sample import CAPTIONS, Device
+from tests.cloud.sample import Device
 from tests.cloud.waiting import until
 from wire import documents
 from wire.bundle import Bundle

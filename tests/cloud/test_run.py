@@ -16,8 +16,9 @@ from cloud.run import run
 from cloud.serve import ServeError, listen
 from cloud.store import Store, StoreError
 from mirage.demo.broker import LoopbackBroker, free_port
+from tests.bundles import CAPTIONS
 from tests.cloud.peer import connected
-from tests.cloud.sample import CAPTIONS, Device, MeanRenderer
+from tests.cloud.sample import Device, MeanRenderer
 from tests.cloud.waiting import until
 from wire.bundle import Bundle, BundleError
 

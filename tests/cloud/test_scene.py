@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from cloud.scene import Link, SceneError, resolve, resolve_around
-from tests.cloud.sample import CAPTIONS, Device, tokens
+from tests.bundles import CAPTIONS, tokens
+from tests.cloud.sample import Device
 from wire import gap
 from wire.gap import Gap, GapReason
 from wire.packet import Layer, Packet, PacketError

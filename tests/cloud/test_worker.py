@@ -21,8 +21,9 @@ from cloud.render.renderer import Context, RenderError
 from cloud.schema import JobRow
 from cloud.store import Store
 from cloud.worker import Worker
+from tests.bundles import CAPTIONS
 from tests.cloud.desk import NOW_MS, Desk
-from tests.cloud.sample import CAPTIONS, Device, MeanRenderer
+from tests.cloud.sample import Device, MeanRenderer
 from tests.cloud.waiting import until
 from wire.bundle import Bundle
 from wire.documents import CameraInfo

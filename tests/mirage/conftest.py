@@ -1,13 +1,12 @@
-"""A bundle with real tables and no networks, and a recording made with it."""
+"""Bundles without networks, and recordings made with them."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from export.tables import text_tables, token_tables
+from tests.bundles import write_bundle
 from wire import documents, recording
 from wire.bundle import Bundle
 from wire.documents import Birth, CameraInfo
@@ -17,61 +16,6 @@ from wire.packet import Packet
 from wire.segment import Segment
 
 MakeRecording = Callable[[Path, Sequence[str | None]], bytes]
-CAPTIONS = ("a dog runs across the grass", "a man walks along a street", "the camera pans over a field")
-MANIFEST = """\
-schema = 1
-name = "{name}"
-licence = "Apache-2.0"
-
-[captioner]
-encoder = "captioner/encoder.onnx"
-decoder = "captioner/decoder.onnx"
-tokenizer = "captioner/tokenizer.json"
-max_tokens = 24
-start_token = 1
-end_token = 2
-tile_px = 160
-mean = [0.5, 0.5, 0.5]
-std = [0.5, 0.5, 0.5]
-layout = ["frame", "frame", "frame", "flow"]
-
-[appearance]
-encoder = "appearance/encoder.onnx"
-tables = "appearance/tables.npz"
-input_px = 128
-grid = [4, 4]
-levels = 8
-planes = 4
-coarse_planes = 2
-default_planes = 4
-
-[text]
-tables = "text/tables.npz"
-
-[renderer]
-backend = "preview"
-
-[files]
-"""
-
-
-def write_bundle(root: Path, name: str) -> Path:
-    """Make a bundle that `mirage inspect` can use; its graphs are no graphs."""
-    random = np.random.default_rng(1)
-    for folder in ("captioner", "appearance", "text"):
-        (root / folder).mkdir(parents=True)
-    graphs = ("captioner/encoder.onnx", "captioner/decoder.onnx", "captioner/tokenizer.json")
-    for graph in (*graphs, "appearance/encoder.onnx"):
-        (root / graph).write_bytes(b"none")
-    np.savez(root / "text/tables.npz", **text_tables(CAPTIONS * 20))  # type: ignore[arg-type]
-    tokens = random.integers(0, 8, (64, 4, 4, 4)).astype(np.uint8)
-    np.savez(root / "appearance/tables.npz", **token_tables(tokens, 8, 2))  # type: ignore[arg-type]
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    hashes = [
-        f'"{path.relative_to(root)}" = "{hashlib.sha256(path.read_bytes()).hexdigest()}"' for path in files
-    ]
-    (root / "bundle.toml").write_text(MANIFEST.format(name=name) + "\n".join(hashes) + "\n")
-    return root
 
 
 @pytest.fixture(scope="session")
