@@ -177,7 +177,7 @@ def test_a_new_segment_appears_by_itself(page: Page, peer: Peer, fleet: Device) 
 @pytest.mark.usefixtures("fleet")
 def test_a_segment_that_has_played_plays_again(page: Page) -> None:
     page.locator("button.camera", has_text="gate").click()
-    page.get_by_text("Follow live").click()
+    page.get_by_text("Follow live", exact=True).click()
     card = page.locator("button.card").first
     card.click()
     ended = "() => document.querySelector('video').ended"
