@@ -1,5 +1,6 @@
 """What works on this device and what does not, before the agent is started."""
 
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -87,7 +88,12 @@ def _models(config: Config) -> str:
 
 
 def _spool(config: Config) -> str:
-    spool = Spool(Path(config.spool.path), config.spool.max_bytes)
+    path = Path(config.spool.path)
+    if not path.exists():  # looking leaves nothing behind
+        if not os.access(path.parent, os.W_OK):
+            raise SpoolError(f"{path.parent}: is no folder that can be written to")
+        return f"{path}: not there yet, will be made"
+    spool = Spool(path, config.spool.max_bytes)
     backlog = spool.backlog()
     spool.close()
     return f"{config.spool.path}: {backlog.packets} packets wait, {backlog.body_bytes} bytes"

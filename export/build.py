@@ -68,6 +68,11 @@ def build_tiny(bundle: Path, checkpoints: Path, folder: Path, note: Callable[[st
     tokenizer_file = checkpoints / "tokenizer.json"
     if not tokenizer_file.exists():
         raise BuildError(f"{tokenizer_file} does not exist: run `mirage export train captioner` first")
+    for name in ("captioner.pt", "appearance.pt", "renderer.pt"):
+        if not (checkpoints / name).exists():
+            raise BuildError(f"{checkpoints / name} does not exist: run `mirage export train` first")
+    if not footage.photos(folder) + footage.clips(folder):
+        raise footage.FootageError(f"{folder} holds no picture or clip to count tokens on")
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     bundle.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=bundle.parent, prefix=".build-") as scratch:

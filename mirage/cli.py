@@ -5,6 +5,7 @@ mirage edge | cloud | export | bench  ...           mirage/<group>_commands.py, 
 """
 
 import importlib
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -63,7 +64,7 @@ def encode(
     segment_ms: Annotated[
         int, typer.Option(min=500, max=30_000, help="Length of a segment without a scene cut.")
     ] = 2000,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the networks.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the networks.")] = 2,
     seconds: Seconds = None,
     *,
     json: Json = False,
@@ -121,6 +122,8 @@ def demo(
 
 def main() -> None:
     """Run the command; a known error is one line on stderr, exit 2 for the user's mistake, else 1."""
+    # An exception, so that half-written files are removed; long-running commands set handlers of their own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except mistakes() as error:

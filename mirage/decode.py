@@ -13,7 +13,7 @@ from cloud.render.load import load_renderer
 from cloud.render.mp4 import Mp4Writer
 from cloud.render.renderer import output_rate, output_size
 from mirage.errors import InputError
-from mirage.output import as_json, make_parent, print_line
+from mirage.output import as_json, check_target, make_parent, print_line
 from mirage.progress import steps_shown
 from mirage.recordings import Opened, open_recording
 from wire.policy import Policy
@@ -58,6 +58,7 @@ def decode(opened: Opened, output: Path, policy: Policy, seed: int) -> Decoded:
 
 def main(path: Path, output: Path, bundle: Path | None, policy: Policy, seed: int, *, json: bool) -> None:
     """Decode and report. Raises what `decode` raises, and BundleError."""
+    check_target(output, path)
     decoded = decode(open_recording(path, bundle, "cloud"), output, policy, seed)
     if json:
         print_line(as_json(decoded))

@@ -15,7 +15,7 @@ from edge.pipeline import Described, Settings, segments, short_side_px
 from mirage.bundles import bundle_folder
 from mirage.errors import InputError
 from mirage.ledger import Row, layer_bytes, ledger_table
-from mirage.output import as_json, print_line, print_tables, write_whole
+from mirage.output import as_json, check_target, print_line, print_tables, write_whole
 from mirage.progress import steps_shown
 from mirage.reports import Encoded, encoded_report, source_report
 from mirage.version import SOFTWARE
@@ -58,8 +58,7 @@ def main(
     video: str, output: Path, bundle: Path | None, settings: Settings, seconds: float | None, *, json: bool
 ) -> None:
     """Encode, write and report. Raises what `encode` raises, BundleError and OutputError."""
-    if output.exists() and Path(video).exists() and output.samefile(video):
-        raise InputError(f"{output}: would overwrite the video itself")
+    check_target(output, Path(video))
     encoding = encode(video, Bundle.load(bundle_folder(bundle), "edge"), settings, seconds)
     write_whole(output, encoding.data)
     if json:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Train networks and build bundles.", no_args_is_help=True)
+app = typer.Typer(help="Train networks and build bundles.", no_args_is_help=True, add_completion=False)
 
 Footage = Annotated[
     Path,

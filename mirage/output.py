@@ -29,6 +29,14 @@ def write_whole(path: Path, data: bytes) -> None:
         raise OutputError(f"{path}: {error.strerror or error}") from error
 
 
+def check_target(path: Path, source: Path) -> None:
+    """Refuse to replace what is no regular file, or what is being read. Raises InputError."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is {'a folder' if path.is_dir() else 'no regular file'}, name a file")
+    if path.exists() and source.exists() and path.samefile(source):
+        raise InputError(f"{path}: would overwrite what is read")
+
+
 def make_parent(path: Path) -> None:
     """Make the folder of a result, or raise OutputError."""
     try:

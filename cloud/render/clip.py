@@ -16,6 +16,7 @@ from wire.segment import Segment
 
 NOTICE = "AI-reconstructed from a description; not a recording"
 
+MAX_PIXELS = 2**28  # of one segment, 0.8 GB: a minute of 720p at 5 frames a second
 _ADJACENT_MS = 2  # rounding of start and duration; more is a gap, across which nothing is blended
 
 
@@ -47,6 +48,11 @@ def render_segment(
     shape = (end - first, height, width, 3)
     if first == end:
         return np.zeros(shape, np.uint8)
+    if not segment.still and (end - first) * height * width > MAX_PIXELS:
+        raise RenderError(
+            f"segment {segment.sequence} would be {end - first} frames of {width}x{height}: "
+            f"more than {MAX_PIXELS:,} pixels at once"
+        )
     frames = renderer.render(segment, context_of(segments, index), camera, policy, seed)
     if frames.shape != shape or frames.dtype != np.uint8:
         raise RenderError(

@@ -77,7 +77,10 @@ class PreviewRenderer:
         fields = self._diffuse(segment, key, following, after, camera, policy.steps, seed)
         goal = _enlarge(after, width, height) if after is not None else None
         times = [float(1000 * number / rate) - segment.start_ms for number in range(first, end)]
-        return np.stack([compose(at_time(fields, t / segment.duration_ms), large, goal) for t in times])
+        frames = np.empty((end - first, height, width, 3), np.uint8)
+        for frame, time in zip(frames, times, strict=True):
+            frame[:] = compose(at_time(fields, time / segment.duration_ms), large, goal)
+        return frames
 
     def _picture(self, tokens: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
         """Decode tokens (D, h, w), of which the last planes may be missing, to a picture (S, S, 3)."""
@@ -105,7 +108,7 @@ class PreviewRenderer:
             ),
             "words": self._words(segment.caption),
         }
-        random = np.random.default_rng((seed & 0xFFFFFFFF, segment.sequence))
+        random = np.random.default_rng((seed & 0xFFFFFFFFFFFFFFFF, segment.sequence))
         noisy = random.standard_normal((1, sizes.frames * 5, sizes.side, sizes.side), np.float32)
         times = shifted_times(steps, sizes.time_shift)
         for now, then in pairwise(times):

@@ -1,6 +1,7 @@
 """Rendering segments in order: exact lengths, no blending across cuts, the same again for a seed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,6 +64,13 @@ def test_a_renderer_that_breaks_its_promise_is_caught(segments: list[Segment]) -
 
     with pytest.raises(RenderError, match=r"mean-1 gave uint8 \(9, 36, 64, 3\) for segment 0, expected"):
         next(render_recording(segments, CAMERA, Short(), SMALL, 0))
+
+
+def test_a_segment_of_too_many_pixels_is_refused_before_it_is_made(segments: list[Segment]) -> None:
+    camera = CameraInfo("gate", 1280, 720, 1000.0)
+    endless = replace(segments[0], duration_ms=120_000)
+    with pytest.raises(RenderError, match="120000 frames of 256x144"):
+        list(render_recording([endless], camera, MeanRenderer(), Policy(), 0))
 
 
 def test_a_fingerprint_covers_all_that_a_clip_depends_on(bundle: Bundle) -> None:

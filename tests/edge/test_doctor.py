@@ -34,3 +34,11 @@ def test_everything_that_fails_is_named_in_one_line(tmp_path: Path) -> None:
     assert f"127.0.0.1:{port}" in broken["broker"]
     assert "letter.mp4: not a video" in broken["camera door"]
     assert not any("\n" in detail for detail in broken.values())
+
+
+def test_looking_at_a_device_makes_no_spool(tmp_path: Path, tiny: Path) -> None:
+    config = config_of(tmp_path, free_port(), tiny, {"door": "gone.mp4"})
+    spool = next(finding for finding in examine(config) if finding.name == "spool")
+    assert spool.ok
+    assert "will be made" in spool.detail
+    assert not Path(config.spool.path).exists()

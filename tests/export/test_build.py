@@ -16,6 +16,7 @@ from edge.appearance import AppearanceEncoder
 from edge.captioner import Captioner
 from edge.motion import estimate_motion
 from export.build import BuildError, build_tiny, to_input
+from export.data.footage import FootageError
 from export.data.grids import real_grids, synthetic_grids
 from export.train.appearance import AppearanceTask, Codec
 from export.train.captioner import CaptionerTask, to_pixels
@@ -180,6 +181,15 @@ def test_a_missing_checkpoint_leaves_the_old_bundle_alone(
 def test_building_without_a_tokenizer_says_what_to_run(tmp_path: Path, footage_folder: Path) -> None:
     with pytest.raises(BuildError, match="mirage export train captioner"):
         build_tiny(tmp_path / "tiny", tmp_path, footage_folder, lambda _: None)
+
+
+def test_building_without_footage_is_refused_before_anything_is_exported(
+    checkpoints: Path, tmp_path: Path
+) -> None:
+    parts: list[str] = []
+    with pytest.raises(FootageError, match="no picture or clip"):
+        build_tiny(tmp_path / "models" / "tiny", checkpoints, tmp_path, parts.append)
+    assert parts == []
 
 
 def test_a_changed_graph_is_refused(bundle: Bundle, tmp_path: Path) -> None:

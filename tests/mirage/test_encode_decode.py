@@ -158,6 +158,26 @@ def test_encode_does_not_overwrite_its_input(mirage: Mirage, make_video: MakeVid
     assert video.read_bytes() == before
 
 
+def test_decode_does_not_overwrite_its_input(mirage: Mirage, make_video: MakeVideo, tmp_path: Path) -> None:
+    recording = tmp_path / "clip.mrg"
+    mirage("encode", make_video(), "-o", recording)
+    before = recording.read_bytes()
+    refused(mirage("decode", recording, "-o", recording), recording)
+    assert recording.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_a_pipe_is_not_replaced_by_a_file(
+    mirage: Mirage, make_video: MakeVideo, tmp_path: Path, command: str
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    recording = tmp_path / "clip.mrg"
+    mirage("encode", make_video(), "-o", recording)
+    refused(mirage(command, recording if command == "decode" else make_video(), "-o", pipe), pipe)
+    assert pipe.is_fifo()
+
+
 @pytest.mark.parametrize("planes", [1, 99])
 def test_planes_that_the_bundle_has_not_are_refused(
     mirage: Mirage, make_video: MakeVideo, tmp_path: Path, planes: int

@@ -1,12 +1,13 @@
 """Results are whole or not there."""
 
+import os
 import resource
 from pathlib import Path
 
 import pytest
 
 from mirage.errors import InputError, OutputError
-from mirage.output import read_input, write_whole
+from mirage.output import check_target, read_input, write_whole
 
 
 def test_a_result_replaces_the_old_one_whole(tmp_path: Path) -> None:
@@ -34,3 +35,19 @@ def test_a_write_that_fails_keeps_the_old_one_and_leaves_nothing(tmp_path: Path)
 def test_a_folder_is_no_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Is a directory"):
         read_input(tmp_path)
+
+
+def test_only_regular_files_may_be_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"pipe: is no regular file"):
+        check_target(tmp_path / "pipe", tmp_path / "source")
+    with pytest.raises(InputError, match="is a folder"):
+        check_target(tmp_path, tmp_path / "source")
+
+
+def test_what_is_read_may_not_be_replaced_even_under_another_name(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"x")
+    (tmp_path / "link").symlink_to(tmp_path / "source")
+    with pytest.raises(InputError, match="link: would overwrite what is read"):
+        check_target(tmp_path / "link", tmp_path / "source")
+    check_target(tmp_path / "new", tmp_path / "source")
