@@ -3,8 +3,10 @@
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -240,3 +242,19 @@ def test_a_folder_that_cannot_be_made_is_named(mirage: Mirage, make_video: MakeV
     result = mirage("encode", make_video(frames=5), "-o", tmp_path / "file" / "x.mrg")
     assert result.returncode == 1
     assert str(tmp_path / "file") in result.stderr
+
+
+def test_a_decode_that_is_ended_leaves_nothing(
+    mirage: Mirage, make_video: MakeVideo, tmp_path: Path, tiny: Path
+) -> None:
+    recording, folder = tmp_path / "clip.mrg", tmp_path / "out"
+    mirage("encode", make_video(frames=200), "-o", recording)
+    command = [sys.executable, "-m", "mirage", "decode", str(recording), "-o", str(folder / "clip.mp4")]
+    with subprocess.Popen([*command, "--long-side", "1920", "--bundle", str(tiny)]) as process:
+        deadline_s = time.monotonic() + 60
+        while not (folder.exists() and any(folder.iterdir())) and process.poll() is None:
+            assert time.monotonic() < deadline_s, "nothing was begun"
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert list(folder.iterdir()) == []
