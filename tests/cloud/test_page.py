@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,10 @@ SCREENS: dict[str, ViewportSize] = {
 }
 HOSTILE = "<img src=x onerror=\"document.title='stolen'\"> & <b>bold</b>"
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None or find_library("atomic") is None,
+    reason="no browser to drive: apt-get install chromium libatomic1",
+)
 
 
 @dataclass
