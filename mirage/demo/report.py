@@ -19,21 +19,12 @@ from wire.bundle import Bundle
 _HEADER = "header"  # the API's name for the bytes of a packet that are no layer
 
 
-class DemoReport(msgspec.Struct, frozen=True):
+class DemoReport(Encoded, frozen=True):
     """report.json: the keys of `encode` and `decode`, then what only the whole system shows.
 
     `mqtt_bytes` is everything between edge and broker in both directions, `birth_bytes` included,
     as a proxy counted it at MQTT level; `timeline` has one entry per packet.
     """
-
-    source: Source
-    segments: int
-    still_segments: int
-    packet_bytes: int
-    layers: dict[str, int]
-    ratio: float
-    encode_s: float
-    realtime_factor: float
 
     frames: int
     fps: float
