@@ -94,6 +94,9 @@ class Subscription:
         self._stopping.set()
         self._client.disconnect()
         self._client.loop_stop()
+        # The callbacks are a cycle: with it, the wake-up sockets of paho wait for the garbage collector.
+        for each in ("on_connect", "on_connect_fail", "on_disconnect", "on_subscribe", "on_message"):
+            setattr(self._client, each, None)
 
     def next(self, most: int, timeout_s: float) -> list[Delivery]:
         """Give up to `most` messages; none if `timeout_s` passes without one."""

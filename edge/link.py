@@ -111,10 +111,13 @@ class Link:
         self._client.disconnect()
 
     def drop(self) -> None:
-        """Let go of a connection that is lost."""
+        """Let go of the connection and of all its sockets."""
         connection = self._client.socket()
         if connection is not None:
             connection.close()
+        # The callbacks are a cycle: with it, the wake-up sockets of paho wait for the garbage collector.
+        for each in ("on_connect", "on_disconnect", "on_subscribe", "on_publish", "on_message"):
+            setattr(self._client, each, None)
 
     def _await_acceptance(self) -> None:
         deadline_s = time.monotonic() + CONNECT_TIMEOUT_S

@@ -25,6 +25,7 @@ def connected(port: int, client_id: str) -> Iterator["Peer"]:
     finally:
         peer.client.disconnect()
         peer.client.loop_stop()
+        peer.client.on_connect = peer.client.on_message = None  # a cycle, which would keep sockets open
 
 
 class Peer:

@@ -1,5 +1,6 @@
 """Ingest over a real broker: stored, then acknowledged; nothing is lost, nothing doubled."""
 
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,13 @@ from cloud.ingest import Ingest
 from cloud.intake import Intake
 from cloud.schema import PacketRow, QuarantineRow, SegmentRow
 from cloud.store import Store, StoreError
+from cloud.subscription import Subscription
 from mirage.demo.broker import LoopbackBroker
 from tests.bundles import CAPTIONS
 from tests.cloud.peer import Peer, connected
 from tests.cloud.sample import Device
 from tests.cloud.waiting import until
+from tests.descriptors import open_sockets
 from wire.bundle import Bundle
 from wire.documents import AckWatermark
 from wire.envelope import PlainEnvelope
@@ -139,6 +142,24 @@ def test_a_broker_that_goes_away_is_awaited(
             announce(peer, device)
             send(peer, device, 1)
             until(lambda: stored(store) == 1)
+
+
+def test_a_subscription_that_is_closed_leaves_no_socket_to_the_garbage_collector(
+    broker: LoopbackBroker,
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = open_sockets()
+        subscription = Subscription(Broker("127.0.0.1", broker.port), lambda: 0)
+        subscription.open()
+        until(lambda: subscription.trouble is None)
+        assert open_sockets() > before
+        subscription.close()
+        del subscription
+        assert open_sockets() == before
+    finally:
+        gc.enable()
 
 
 def test_a_broker_that_is_not_there_is_named(store: Store, inbox: Inbox, tmp_path: Path) -> None:

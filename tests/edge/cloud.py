@@ -37,6 +37,7 @@ class Cloud:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.on_connect = self._client.on_message = None  # a cycle, which would keep sockets open
 
     def sequences(self, boot: str) -> list[int]:
         return sorted(sequence for at, sequence in self.packets if at == boot)

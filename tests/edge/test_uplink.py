@@ -1,5 +1,6 @@
 """The uplink: whatever the broker does, every packet arrives; only the cloud's word empties the spool."""
 
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from edge.spool import Spool
 from edge.uplink import Uplink
 from mirage.demo.broker import LoopbackBroker, free_port
 from mirage.demo.proxy import CountingProxy
+from tests.descriptors import open_sockets
 from tests.edge.cloud import TOPICS, Cloud, wait_for
 from wire.documents import Birth, CameraInfo
 from wire.packet import Layer, Packet
@@ -233,6 +235,21 @@ def test_a_link_without_a_broker_is_an_error_that_names_the_address() -> None:
     port = free_port()
     with pytest.raises(LinkError, match=f"127.0.0.1:{port}: "):
         Link(Address("127.0.0.1", port), "jetson-1", None, lambda _: None)
+
+
+def test_a_link_that_is_dropped_leaves_no_socket_to_the_garbage_collector(broker: LoopbackBroker) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = open_sockets()
+        link = Link(Address("127.0.0.1", broker.port), "jetson-1", None, lambda _: None)
+        link.step(0.1)
+        assert open_sockets() > before
+        link.drop()
+        del link
+        assert open_sockets() == before
+    finally:
+        gc.enable()
 
 
 def test_the_second_packet_of_a_camera_goes_without_its_topic(broker: LoopbackBroker) -> None:
