@@ -1,0 +1,1 @@
+"""`mirage bench quality`: what is left of a video, beside codecs at equal bytes and trivial baselines."""
