@@ -34,17 +34,19 @@ Written by `mirage bench quality --clips DIR --docs docs/quality.md`.
 Nothing shown was trained on: {sources}.
 {machine}, revision `{revision}`, load average {load:.1f}.
 
-* The judges are two networks that took no part in training: EfficientNet-Lite2 (ImageNet) and the VGG16 trunk
-  of a network for edges (HED). *Spatial cosine* compares their maps at stride 16 position by position, *global
-  cosine* their embeddings. Everything is compared at 256 pixels on the long side and 8 pictures a second.
-* AV1 (SVT-AV1 preset 4, CRF up to 70) and x265 (slower) may cost as many bytes as our unsealed packets. Of all
-  sizes from 32 pixels and all rates from 1/s that fit, the one with the highest cosines counts, scaled up again.
-  Only their frames count: no container, no sequence header, no parameter set.
-* *Held*, *cross-fade* and *warp* (the motion layer applied by hand) get the very keyframes that our renderer
-  decodes.
-* *Flow agreement* is the share of pixels moving in the source that move within 22.5 degrees of it at half to
-  twice its speed, over a quarter of a second; *direction* asks for the angle alone; *speed* is the length of all
-  that motion against the source's. *Unrest* is the mean second difference in time, in grey levels.
+* The judges are two networks that took no part in training: EfficientNet-Lite2 (ImageNet) and the VGG16
+  trunk of a network for edges (HED). *Spatial cosine* compares their maps at stride 16 position by
+  position, *global cosine* their embeddings. Everything is compared at 256 pixels on the long side and 8
+  pictures a second.
+* AV1 (SVT-AV1 preset 4, CRF up to 70) and x265 (slower) may cost as many bytes as our unsealed packets. Of
+  all sizes from 32 pixels and all rates from 1/s that fit, the one with the highest cosines counts, scaled
+  up again. Only their frames count: no container, no sequence header, no parameter set.
+* *Held*, *cross-fade* and *warp* (the motion layer applied by hand) get the very keyframes that our
+  renderer decodes.
+* *Flow agreement* is the share of pixels moving in the source that move within 22.5 degrees of it at half
+  to twice its speed, over a quarter of a second; *direction* asks for the angle alone; *speed* is the
+  length of all that motion against the source's. *Unrest* is the mean second difference in time, in grey
+  levels.
 * Brackets hold 95 % bootstrap intervals over clips, keyframes or commands.
 """
 
