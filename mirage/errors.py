@@ -30,6 +30,8 @@ _TROUBLES = (
     ("builtins", "OSError"),
     ("mirage.errors", "OutputError"),
     ("mirage.errors", "DemoError"),
+    ("mirage.bench.quality.codecs", "CodecError"),
+    ("mirage.bench.quality.work", "WorkError"),
     ("edge.uplink", "UplinkError"),
     ("edge.spool", "SpoolError"),
     ("cloud.store", "StoreError"),

@@ -125,7 +125,8 @@ def run(request: Request) -> tuple[Report, Measured, Pictures]:
 
 def _costs(bundle: Bundle, chosen: Selection, request: Request) -> costs.Costs:
     """Measure bytes and times first, while nothing else of ours runs."""
-    return costs.measure(bundle, request.clips, [clip.path for clip in chosen.clips], request.seconds)
+    with steps_shown("bytes and times", None):
+        return costs.measure(bundle, request.clips, [clip.path for clip in chosen.clips], request.seconds)
 
 
 def _clips(

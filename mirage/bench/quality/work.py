@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 Picture = NDArray[np.uint8]  # (H, W, 3)
+
+
+class WorkError(RuntimeError):
+    """A process of the crew died, so that its result will never come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,7 @@ class Crew:
     def map(
         self, do: Callable[[Desk, Task], Result], tasks: Sequence[Task], done: Callable[[], None]
     ) -> Iterator[Result]:
-        """Yield the result of each task and call `done` after it. Raises what a task raises."""
+        """Yield the result of each task and call `done` after it. Raises what tasks raise, and WorkError."""
         if self._jobs == 1:
             desk = Desk(self._setup)
             for task in tasks:
@@ -138,6 +143,8 @@ class Crew:
             for result in pool.map(_work, [do] * len(tasks), tasks):
                 yield result
                 done()
+        except BrokenProcessPool as error:
+            raise WorkError("a process died in native code or for want of memory: try --jobs 1") from error
         finally:
             pool.shutdown(cancel_futures=True)
 
