@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-
 from mirage.bench.quality.work import Crew, Setup, WorkError
 from tests.mirage.bench.quality.chores import dies, doubled
 
