@@ -29,25 +29,27 @@ def resolve(packets: Sequence[Packet], codec: Codec) -> list[Segment]:
     Raises SceneError for packets out of order or without what they refer to, PacketError for damaged ones.
     """
     segments: list[Segment] = []
-    previous: Segment | None = None
-    last = -1
+    last, follows = -1, False
     for packet in packets:
         if packet.sequence <= last:
             raise SceneError(f"packet {packet.sequence} comes after packet {last}")
-        if Layer.GAP in packet.layers:
-            previous, last = None, packet.sequence
-            continue
-        if last >= 0 and packet.sequence != last + 1:
-            previous = None
-        previous = read(packet, previous, codec)
-        segments.append(previous)
+        follows = follows and packet.sequence == last + 1
         last = packet.sequence
+        if Layer.GAP in packet.layers:
+            follows = False
+            continue
+        segments.append(read(packet, segments[-1] if segments else None, codec, follows=follows))
+        follows = True
     return segments
 
 
-def read(packet: Packet, previous: Segment | None, codec: Codec) -> Segment:
-    """Read one packet that follows `previous` (None: unknown). Raises SceneError, PacketError."""
-    if previous is None and not packet.refresh and repeats(packet):
+def read(packet: Packet, previous: Segment | None, codec: Codec, *, follows: bool = True) -> Segment:
+    """Read one packet. `previous` is the last segment that was read; say if the packet directly `follows`.
+
+    Where it does not, "as before" says nothing; changes of a keyframe name theirs, so they may still be
+    read. Raises SceneError, PacketError.
+    """
+    if (previous is None or not follows) and not packet.refresh and repeats(packet):
         raise SceneError(f"packet {packet.sequence} repeats what an earlier one said, which is not here")
     return codec.resolve(packet, previous)
 
@@ -72,24 +74,24 @@ def repeats(packet: Packet) -> bool:
 def resolve_around(links: Sequence[Link], sequence: int, codec: Codec) -> tuple[list[Segment], int]:
     """Read what can be read of an incomplete stream; give the segments and where `sequence` is among them.
 
-    Raises SceneError or PacketError if that one cannot be read.
+    What is read is what a complete stream says, but for detail that a missing packet has brought. Raises
+    SceneError or PacketError if that one cannot be read.
     """
     segments: list[Segment] = []
-    previous: Segment | None = None
-    index = -1
+    index, follows = -1, False
     for link in links:
-        if link.broken or Layer.GAP in link.packet.layers:
-            previous = None
+        follows = follows and not link.broken
         try:
-            previous = read(link.packet, previous, codec)
+            segment = read(link.packet, segments[-1] if segments else None, codec, follows=follows)
         except PacketError:
             if link.packet.sequence == sequence:
                 raise
-            previous = None
+            follows = False
             continue
         if link.packet.sequence == sequence:
             index = len(segments)
-        segments.append(previous)
+        segments.append(segment)
+        follows = True
     if index < 0:
         raise SceneError(f"packet {sequence} is not here")
     return segments, index

@@ -1,18 +1,25 @@
-"""Makes packets of segments: numbers them, and sends nothing twice that the receiver still holds."""
+"""Makes packets of segments: numbers them, and sends nothing twice that the receiver still holds.
+
+Where a scene rests there is room for detail: the packets of still segments may take STILL_BYTES between two
+refreshes, and what "as before" leaves of that goes to planes that the receiver lacks.
+"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 
 from wire.packet import Packet
 from wire.segment import Codec, Segment
 
 REFRESH_MS = 60_000  # a receiver that lost a packet, or has just come, waits no longer than this
+STILL_BYTES = 116  # with the 3 or 4 bytes of a clear header: 120 for a still minute
 
 
 class Composer:
     """One camera's packets. `sequences` is shared by the cameras of a device: they count together.
 
-    Keeps what the receiver holds after each packet, and forgets it at every refresh.
+    Keeps what the receiver holds after each packet, and forgets it at every refresh. A packet that is no
+    refresh ends at most `refresh_ms` after the start of the last one that is.
     """
 
     def __init__(
@@ -21,29 +28,40 @@ class Composer:
         planes: int | None,
         refresh_ms: int = REFRESH_MS,
         sequences: Iterator[int] | None = None,
+        still_bytes: int = STILL_BYTES,
     ) -> None:
         self._codec = codec
         self._planes = planes
         self._refresh_ms = refresh_ms
         self._sequences = count() if sequences is None else sequences
+        self._still_bytes = still_bytes
+        self._still_left = still_bytes
         self._held: Segment | None = None
         self._refreshed_ms = 0
 
     def compose(self, segment: Segment) -> Packet:
         """Make the next packet; raises PacketError for a segment that cannot be sent."""
-        due = segment.start_ms - self._refreshed_ms >= self._refresh_ms
+        due = segment.start_ms + segment.duration_ms - self._refreshed_ms > self._refresh_ms
         held = None if due else self._held
-        layers = self._codec.layers(segment, held, self._planes)
+        if held is None:
+            self._refreshed_ms, self._still_left = segment.start_ms, self._still_bytes
+        packet = self._pack(replace(segment, sequence=next(self._sequences)), held)
+        if packet.still:
+            self._still_left -= len(bytes(packet))
+        self._held = self._codec.resolve(packet, held)
+        return packet
+
+    def _pack(self, segment: Segment, held: Segment | None) -> Packet:
         packet = Packet(
-            sequence=next(self._sequences),
+            sequence=segment.sequence,
             captured_ms=segment.start_ms,
             duration_ms=segment.duration_ms,
-            layers=layers,
+            layers={},
             still=segment.still,
             refresh=held is None,
             cut=segment.cut,
         )
-        if packet.refresh:
-            self._refreshed_ms = segment.start_ms
-        self._held = self._codec.resolve(packet, held)
-        return packet
+        if segment.still and self._planes != 0:
+            room = self._still_left - len(bytes(packet)) + 1  # of which the zero byte for "no layers" goes
+            return replace(packet, layers=self._codec.layers(segment, held, None, room))
+        return replace(packet, layers=self._codec.layers(segment, held, self._planes))

@@ -4,7 +4,7 @@
     [broker]   host, port = 1883, envelope = "none"
     [bundle]   path, engine_cache (TensorRT engines are kept there; without it TensorRT is not used)
     [spool]    path, max_bytes = 64 MiB
-    [encode]   planes (bundle's default), segment_ms = 2000, threads = 1
+    [encode]   planes (bundle's default), segment_ms = 2000, still_bytes = 116, threads = 1
     [[camera]] name, source
 
 Paths are relative to the file's folder.
@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from edge.camera import is_live
+from edge.composer import STILL_BYTES
 from edge.pipeline import Settings
 from wire import topics
 from wire.toml import TomlError, parse_as
@@ -66,10 +67,14 @@ class CameraSource(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Encode(Struct, frozen=True, forbid_unknown_fields=True):
-    """How segments are encoded; `planes` of the appearance tokens are sent."""
+    """How segments are encoded; `planes` of the appearance tokens are sent.
+
+    The packets of a scene at rest take `still_bytes` between two refreshes, which are a minute apart at most.
+    """
 
     planes: Annotated[int, Meta(ge=0, le=255)] | None = None
     segment_ms: Annotated[int, Meta(ge=500, le=30_000)] = 2000
+    still_bytes: Annotated[int, Meta(ge=0, le=65535)] = STILL_BYTES
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
 
 
@@ -100,6 +105,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         return Settings(
             planes=self.encode.planes,
             segment_ms=self.encode.segment_ms,
+            still_bytes=self.encode.still_bytes,
             threads=self.encode.threads,
             engine_cache=cache,
         )

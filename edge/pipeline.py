@@ -12,7 +12,7 @@ from time import perf_counter
 from edge.ahead import Ahead
 from edge.appearance import AppearanceEncoder
 from edge.captioner import Captioner
-from edge.composer import REFRESH_MS, Composer
+from edge.composer import REFRESH_MS, STILL_BYTES, Composer
 from edge.frame import Camera
 from edge.motion import estimate_motion
 from edge.segmenter import TARGET_MS, RawSegment, Segmenter
@@ -25,11 +25,15 @@ _AHEAD = 2  # segments of about 2 MB that may wait for the encoders
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to encode. `planes` of the tokens are sent: None for the bundle's default, 0 for none."""
+    """How to encode. `planes` of the tokens are sent: None for the bundle's default, 0 for none.
+
+    Still segments send as many as their packets have room for in `still_bytes` between two refreshes.
+    """
 
     planes: int | None = None
     segment_ms: int = TARGET_MS
     refresh_ms: int = REFRESH_MS
+    still_bytes: int = STILL_BYTES
     threads: int = 1
     engine_cache: Path | None = None
 
@@ -81,7 +85,10 @@ class Pipeline:
 
     def composer(self, sequences: Iterator[int] | None = None) -> Composer:
         """Make the composer of one more camera."""
-        return Composer(self._codec, self._planes, self._settings.refresh_ms, sequences)
+        settings = self._settings
+        return Composer(
+            self._codec, self._planes, settings.refresh_ms, sequences, still_bytes=settings.still_bytes
+        )
 
     def understand(self, raw: RawSegment) -> tuple[Segment, Timings]:
         """Find out what a segment means; the time is counted by stage."""

@@ -64,6 +64,9 @@ def encode(
     segment_ms: Annotated[
         int, typer.Option(min=500, max=30_000, help="Length of a segment without a scene cut.")
     ] = 2000,
+    still_bytes: Annotated[
+        int, typer.Option(min=0, max=65535, help="Bytes of packets for a minute in which nothing moves.")
+    ] = 116,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the networks.")] = 2,
     seconds: Seconds = None,
     *,
@@ -73,7 +76,7 @@ def encode(
     from edge.pipeline import Settings
     from mirage import encode as command
 
-    settings = Settings(planes=planes, segment_ms=segment_ms, threads=threads)
+    settings = Settings(planes=planes, segment_ms=segment_ms, still_bytes=still_bytes, threads=threads)
     command.main(video, output, bundle, settings, seconds, json=json)
 
 

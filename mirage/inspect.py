@@ -1,6 +1,7 @@
 """`mirage inspect`: what a recording says, packet by packet.
 
-JSON: {"header": {...birth...}, "packets": [{sequence, start_s, duration_s, caption, layers, still}, ...]}
+JSON: {"header": {...birth...},
+       "packets": [{sequence, start_s, duration_s, caption, layers, still, depth}, ...]}
 """
 
 from pathlib import Path
@@ -11,10 +12,14 @@ from mirage.ledger import Row, layer_bytes, ledger_table
 from mirage.output import as_json, print_line, print_tables
 from mirage.recordings import Opened, open_recording
 from wire.documents import Birth
+from wire.segment import Segment
 
 
 class PacketView(msgspec.Struct, frozen=True):
-    """One packet as its reader sees it; `layers` are payload bytes by name."""
+    """One packet as its reader sees it; `layers` are payload bytes by name.
+
+    `depth` is how many planes of appearance tokens are known then, on average of all cells.
+    """
 
     sequence: int
     start_s: float
@@ -22,6 +27,7 @@ class PacketView(msgspec.Struct, frozen=True):
     caption: str | None
     layers: dict[str, int]
     still: bool
+    depth: float
 
 
 class RecordingView(msgspec.Struct, frozen=True):
@@ -37,20 +43,26 @@ def view(opened: Opened) -> RecordingView:
     A gap record has no caption.
     """
     packets = opened.recording.packets
-    captions = {segment.sequence: segment.caption for segment in opened.segments()}
+    seen = {segment.sequence: segment for segment in opened.segments()}
     zero_ms = packets[0].captured_ms if packets else 0
     views = (
         PacketView(
             packet.sequence,
             (packet.captured_ms - zero_ms) / 1000,
             packet.duration_ms / 1000,
-            captions.get(packet.sequence),
+            seen[packet.sequence].caption if packet.sequence in seen else None,
             layer_bytes(packet),
             packet.still,
+            _depth(seen.get(packet.sequence)),
         )
         for packet in packets
     )
     return RecordingView(opened.recording.birth, tuple(views))
+
+
+def _depth(segment: Segment | None) -> float:
+    memory = None if segment is None else segment.memory
+    return 0.0 if memory is None else float(memory.depth.mean())
 
 
 def main(path: Path, bundle: Path | None, *, json: bool) -> None:

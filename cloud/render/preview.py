@@ -22,6 +22,7 @@ from wire.bundle import Bundle, BundleError
 from wire.documents import CameraInfo
 from wire.field import guide
 from wire.motion import Motion
+from wire.neighbours import UNKNOWN
 from wire.policy import Policy
 from wire.segment import Segment
 
@@ -83,12 +84,13 @@ class PreviewRenderer:
         return frames
 
     def _picture(self, tokens: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-        """Decode tokens (D, h, w), of which the last planes may be missing, to a picture (S, S, 3)."""
+        """Decode tokens (D, h, w) to a picture (S, S, 3); UNKNOWN ones are between two levels."""
         code = np.zeros((1, self._planes, *self._grid), np.float32)
         if tokens is not None:
             if tokens.shape[0] > self._planes or tokens.shape[1:] != self._grid:
                 raise RenderError(f"tokens have shape {tokens.shape}, the bundle has {code.shape[1:]}")
-            code[0, : len(tokens)] = tokens * np.float32(2 / (self._levels - 1)) - 1
+            values = tokens * np.float32(2 / (self._levels - 1)) - 1
+            code[0, : len(tokens)] = np.where(tokens == UNKNOWN, np.float32(0), values)
         (picture,) = self._decoder.run(None, {"code": code})
         return np.asarray((picture[0].transpose(1, 2, 0) * 255).round().clip(0, 255), np.uint8)
 

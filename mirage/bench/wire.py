@@ -15,6 +15,7 @@ from mirage.bundles import bundle_folder
 from wire import motion
 from wire.bundle import Bundle
 from wire.envelope import KEY_BYTES, Envelope, PlainEnvelope, SealedEnvelope
+from wire.memory import Keyframe, SceneCoder
 from wire.motion import CameraMotion, Motion, ObjectMotion
 from wire.packet import Layer, Packet
 from wire.rangecoder import Decoder
@@ -110,25 +111,29 @@ def token_figures(
         "coarse_bytes_per_keyframe": sum(len(coarse) for coarse, _ in coded) / len(frames),
         "bytes_without_tables": float(fixed),
         "encode_ms": 1e3 / _rate([partial(_encoded, model, frame, planes) for frame in frames]),
-        "decode_ms": 1e3 / _rate([partial(model.decode, coarse, detail) for coarse, detail in coded]),
+        "decode_ms": 1e3 / _rate([partial(_decoded, model, coarse, detail) for coarse, detail in coded]),
     }
 
 
 def change_figures(model: TokenModel, frames: Sequence[Tokens], planes: int) -> dict[str, object]:
     """Code keyframes as changes of those a segment's length before, where that takes fewer bytes."""
-    if not model.codes_changes or len(frames) <= SEGMENT_SAMPLES:
+    if len(frames) <= SEGMENT_SAMPLES:
         return {}
-    sizes = list[int]()
+    coder, sizes = SceneCoder(model), list[int]()
     for before, frame in zip(frames, frames[SEGMENT_SAMPLES:], strict=False):
-        alone, changed = _encoded(model, frame, planes), _encoded(model, frame, planes, before)
-        sizes.append(min(sum(map(len, alone)), 1 + sum(map(len, changed))))
+        first = coder.layers(Keyframe(before, 0, 0), None, planes, None, rests=False)
+        memory = coder.read(first, None, 0)
+        second = coder.layers(Keyframe(frame, 0, 1), memory, planes, None, rests=False)
+        sizes.append(sum(map(len, second.values())))
     return {"bytes_per_keyframe_after_another": sum(sizes) / len(sizes)}
 
 
-def _encoded(
-    model: TokenModel, frame: Tokens, planes: int, before: Tokens | None = None
-) -> tuple[bytes, bytes]:
-    return model.encode_coarse(frame, before), model.encode_detail(frame, planes, before)
+def _encoded(model: TokenModel, frame: Tokens, planes: int) -> tuple[bytes, bytes]:
+    return model.encode_coarse(frame), model.encode_detail(frame, planes)
+
+
+def _decoded(model: TokenModel, coarse: bytes, detail: bytes) -> Tokens:
+    return model.decode_detail(detail, model.decode_coarse(coarse))
 
 
 def keyframes(bundle: Bundle, model: TokenModel) -> tuple[list[Tokens], str]:

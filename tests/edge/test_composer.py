@@ -9,6 +9,7 @@ import pytest
 from edge.composer import Composer
 from tests.edge.speech import CODEC, TOKENS
 from wire.motion import CameraMotion, Motion
+from wire.neighbours import UNKNOWN
 from wire.packet import Layer, Packet
 from wire.segment import Segment
 
@@ -54,6 +55,66 @@ def test_a_scene_that_rests_is_not_depicted_again() -> None:
     assert sizes[0] > 60
 
 
+def test_a_still_minute_takes_the_bytes_that_it_may() -> None:
+    still = replace(SEGMENT, still=True, motion=None, duration_ms=60_000)
+    for limit in (120, 180, 250):
+        composer = Composer(CODEC, 4, still_bytes=limit)
+        for minute in range(2):
+            packet = composer.compose(later(still, minute * 60_000))
+            assert packet.refresh
+            assert limit - 30 < len(bytes(packet)) <= limit
+    everything = Composer(CODEC, 4, still_bytes=10_000).compose(still)
+    assert everything.layers[Layer.APPEARANCE_DETAIL][0] == 12
+
+
+def test_the_coarse_picture_of_a_still_scene_is_sent_however_few_bytes_it_may_take() -> None:
+    packet = Composer(CODEC, 8, still_bytes=0).compose(replace(SEGMENT, still=True))
+    assert Layer.APPEARANCE_TOKENS in packet.layers
+    assert Layer.APPEARANCE_DETAIL not in packet.layers
+
+
+def test_detail_gathers_while_a_scene_rests() -> None:
+    composer, held = Composer(CODEC, 4, still_bytes=150), None
+    depths, size = [], 0
+    for index in range(6):
+        still = index > 0
+        packet = composer.compose(replace(SEGMENT, start_ms=index * 9000, still=still))
+        size += len(bytes(packet)) if still else 0
+        held = CODEC.resolve(packet, held)
+        assert held.memory is not None
+        depths.append(held.memory.depth.mean())
+    assert depths[0] == 4
+    assert depths[-1] > 6
+    assert depths == sorted(depths)
+    assert size <= 150 + 5 * 14  # what says "as before" is not saved
+
+
+def test_a_background_keeps_its_detail_while_someone_walks_through() -> None:
+    composer, held = Composer(CODEC, 4, still_bytes=1000), None
+    held = CODEC.resolve(composer.compose(replace(SEGMENT, still=True)), held)
+    for index in range(1, 4):
+        tokens = TOKENS[0].copy()
+        tokens[:, 2:6, 2 * index] = 7 - tokens[:, 2:6, 2 * index]
+        packet = composer.compose(replace(SEGMENT, start_ms=index * 2000, tokens=tokens))
+        assert len(packet.layers[Layer.APPEARANCE_TOKENS]) < 30
+        held = CODEC.resolve(packet, held)
+        assert held.memory is not None
+        assert set(held.memory.depth.ravel().tolist()) == {4, 12}
+        assert (held.memory.depth == 4).sum() <= 4 * index
+
+
+def test_no_packet_reaches_further_than_a_minute_from_its_refresh() -> None:
+    composer, start_ms, refreshed_ms = Composer(CODEC, 4), 0, 0
+    for index in range(40):
+        still = index % 7 == 3
+        duration_ms = 27_000 if still else 2100
+        segment = replace(SEGMENT, start_ms=start_ms, duration_ms=duration_ms, still=still)
+        if composer.compose(segment).refresh:
+            refreshed_ms = start_ms
+        start_ms += duration_ms
+        assert start_ms - refreshed_ms <= 60_000
+
+
 def test_every_minute_a_packet_is_complete() -> None:
     composer = Composer(CODEC, 8, refresh_ms=60_000)
     packets = [composer.compose(later(SEGMENT, index * 20_000)) for index in range(7)]
@@ -86,4 +147,6 @@ def test_the_receiver_sees_the_segments_through_the_packets(planes: int) -> None
         if planes == 0:
             assert held.tokens is None
         else:
-            assert np.array_equal(held.tokens, TOKENS[index][:planes])  # type: ignore[arg-type]
+            assert held.tokens is not None
+            assert np.array_equal(held.tokens[:planes], TOKENS[index][:planes])
+            assert (held.tokens[planes:] == UNKNOWN).all()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.config import ConfigError, load
+from edge.pipeline import Settings
 from tests.edge.settings import config_of, write_config
 
 CAMERAS = {"door": "door.mp4", "yard": "rtsp://10.0.0.9/main"}
@@ -20,6 +21,7 @@ def test_paths_are_relative_to_the_settings_file(tmp_path: Path) -> None:
 def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     config = config_of(tmp_path, 1883, tmp_path, CAMERAS)
     assert (config.encode.planes, config.encode.segment_ms, config.encode.threads) == (None, 2000, 1)
+    assert config.settings() == Settings(still_bytes=116)
     assert (config.broker.envelope, config.spool.max_bytes) == ("none", 64 * 1024 * 1024)
 
 
@@ -28,6 +30,7 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     [
         ("[encode]\nplains = 8", "plains"),
         ("[encode]\nsegment_ms = 20", "encode.segment_ms"),
+        ("[encode]\nstill_bytes = -1", "encode.still_bytes"),
         ("[encode]\nthreads = 'many'", "encode.threads"),
         ("[telemetry]\nevery_s = 60", "telemetry"),
         ('[[camera]]\nname = "door"\nsource = "again.mp4"', "not all different"),

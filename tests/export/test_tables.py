@@ -60,17 +60,17 @@ def test_token_tables_add_up_and_leave_nothing_impossible(count: int) -> None:
             assert (frequencies >= 1).all()
             assert (frequencies.sum(axis=-1) == TOTAL).all()
             assert (np.diff(tables[f"{kind}{plane}_bins"].astype(int)) >= 0).all()
-    assert TokenModel.from_arrays(tables).codes_changes
+    assert TokenModel.from_arrays(tables).planes == 6
 
 
 def test_without_pairs_there_are_no_tables_for_changes() -> None:
     tokens = smooth_tokens(20, seed=5)
     for pairs in (None, np.zeros((0, 2), np.int64)):
-        assert not TokenModel.from_arrays(token_tables(tokens, 8, 2, pairs)).codes_changes
+        assert not any(name.startswith("change") for name in token_tables(tokens, 8, 2, pairs))
 
 
 def test_token_tables_of_constant_planes_work() -> None:
     model = TokenModel.from_arrays(token_tables(np.full((3, 2, 4, 4), 5, np.uint8), 8, 1))
     other = np.arange(32, dtype=np.uint8).reshape(2, 4, 4) % 8
-    sent = model.encode_coarse(other), model.encode_detail(other, 2)
-    assert np.array_equal(model.decode(*sent), other)
+    coarse, detail = model.encode_coarse(other), model.encode_detail(other, 2)
+    assert np.array_equal(model.decode_detail(detail, model.decode_coarse(coarse)), other)

@@ -1,10 +1,9 @@
 """Small tables of both coders."""
 
-import numpy as np
 import pytest
 
 from export.tables import text_tables, token_tables
-from tests.wire.sample import CAPTIONS, changed_tokens
+from tests.wire.sample import CAPTIONS, smooth_tokens
 from wire.segment import Codec
 from wire.text import TextModel
 from wire.tokens import TokenModel
@@ -17,9 +16,7 @@ def text_model() -> TextModel:
 
 @pytest.fixture(scope="session")
 def token_model() -> TokenModel:
-    tokens = changed_tokens(150, seed=0)
-    pairs = np.stack([np.arange(150), np.arange(150, 300)], axis=1)
-    return TokenModel.from_arrays(token_tables(tokens, levels=8, coarse_planes=2, pairs=pairs))
+    return TokenModel.from_arrays(token_tables(smooth_tokens(200, seed=0), levels=8, coarse_planes=2))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+Tables = dict[str, NDArray[np.generic]]
+
 CAPTIONS = [
     "a brown dog runs to the left in a park",
     "a white car drives up on a grey street",
@@ -30,3 +32,21 @@ def smooth_tokens(count: int, seed: int) -> NDArray[np.uint8]:
     field[:, 1:] += field[:, :-1]
     field /= field.std()
     return np.clip(np.round(field[..., :8, :8] * 1.6 + 3.5), 0, 7).astype(np.uint8)
+
+
+def plain_tables(
+    shape: tuple[int, int, int], levels: int, coarse_planes: int
+) -> dict[str, NDArray[np.generic]]:
+    """Make tables for tokens of `shape` (planes, h, w) in which every level is as likely as any other."""
+    tables: dict[str, NDArray[np.generic]] = {"shape": np.array([levels, *shape, coarse_planes])}
+    for plane in range(shape[0]):
+        tables |= {
+            f"alone{plane}_outer": np.zeros(9 * plane, np.int32),
+            f"alone{plane}_inner": np.zeros(4, np.int32),
+            f"alone{plane}_outer_rough": np.zeros(9 * plane, np.int32),
+            f"alone{plane}_inner_rough": np.zeros(6, np.int32),
+            f"alone{plane}_bins": np.zeros(0, np.int32),
+            f"alone{plane}_spreads": np.zeros(0, np.int32),
+            f"alone{plane}_frequencies": np.full((1, 1, levels), 65536 // levels, np.uint16),
+        }
+    return tables

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from wire.neighbours import OWN, differences, own_neighbours, roughness, surroundings
+from wire.neighbours import OWN, UNKNOWN, centred, differences, own_neighbours, roughness, surroundings
 
 PLANE = np.array([[0, 1, 2], [3, 4, 5], [6, 7, 0]], np.uint8)
 
@@ -16,6 +16,13 @@ def test_surroundings_are_centred_and_zero_outside() -> None:
     assert around.shape == (3, 3, 9)
     assert around[1, 1].tolist() == [-7, -5, -3, -1, 1, 3, 5, 7, -7]
     assert around[0, 0].tolist() == [0, 0, 0, 0, -7, -5, 0, -1, 1]
+
+
+def test_what_is_unknown_is_between_two_levels() -> None:
+    partly = PLANE.copy()
+    partly[1, 1] = UNKNOWN
+    assert centred(partly, levels=8).tolist() == [[-7, -5, -3], [-1, 0, 3], [5, 7, -7]]
+    assert surroundings(partly[None], levels=8)[1, 1].tolist() == [-7, -5, -3, -1, 0, 3, 5, 7, -7]
 
 
 def test_planes_stand_one_behind_the_other() -> None:
@@ -30,9 +37,9 @@ def test_roughness_is_the_distance_from_the_middle() -> None:
 
 @given(plane=arrays(np.uint8, (4, 5), elements=st.integers(0, 7)))
 def test_cell_by_cell_and_all_at_once_agree(plane: NDArray[np.uint8]) -> None:
-    known = plane.ravel().tolist()
+    known = centred(plane, levels=8).ravel().tolist()
     at_once = surroundings(plane[None], levels=8)[..., OWN]
-    one_by_one = [own_neighbours(known[:at], at, 5, 8) for at in range(20)]
+    one_by_one = [own_neighbours(known[:at], at, 5) for at in range(20)]
     assert at_once.reshape(20, 4).tolist() == [list(own) for own in one_by_one]
     rough = np.stack(differences(*np.moveaxis(at_once, -1, 0)), axis=-1)
     assert rough.reshape(20, 6).tolist() == [list(differences(*own)) for own in one_by_one]

@@ -15,6 +15,7 @@ from edge.appearance import AppearanceEncoder
 from wire.bundle import Bundle, BundleError
 from wire.documents import CameraInfo
 from wire.motion import CameraMotion, Motion
+from wire.neighbours import UNKNOWN
 from wire.policy import Policy
 from wire.segment import Segment
 
@@ -69,6 +70,20 @@ def test_a_prefix_of_the_planes_renders_too(renderer: PreviewRenderer, segment: 
     assert segment.tokens is not None
     coarse = replace(segment, tokens=segment.tokens[:4])
     assert renderer.render(coarse, NOBODY, CAMERA, POLICY, seed=0).shape == (20, 90, 160, 3)
+
+
+def test_a_token_that_is_unknown_is_drawn_as_one_that_is_missing(
+    renderer: PreviewRenderer, segment: Segment
+) -> None:
+    assert segment.tokens is not None
+    partly = segment.tokens.copy()
+    partly[4:] = UNKNOWN
+    pictures = [
+        renderer.render(replace(segment, tokens=tokens, still=True), NOBODY, CAMERA, POLICY, seed=0)[0]
+        for tokens in (segment.tokens, partly, segment.tokens[:4])
+    ]
+    assert np.array_equal(pictures[1], pictures[2])
+    assert not np.array_equal(pictures[1], pictures[0])
 
 
 def test_without_appearance_the_scene_before_is_kept(renderer: PreviewRenderer, segment: Segment) -> None:

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from export.tables import text_tables, token_tables
@@ -45,8 +44,7 @@ def test_drawn_tokens_cost_what_the_tables_say() -> None:
 
 def test_keyframes_of_a_scene_cost_less_than_the_first() -> None:
     tokens = changed_tokens(40, seed=9)
-    pairs = np.stack([np.arange(40), np.arange(40, 80)], axis=1)
-    model = TokenModel.from_arrays(token_tables(tokens, 8, 2, pairs))
+    model = TokenModel.from_arrays(token_tables(tokens, 8, 2))
     frames = [tokens[0]] * wire.SEGMENT_SAMPLES + [tokens[40]] * 4
     after = wire.change_figures(model, frames, 6)["bytes_per_keyframe_after_another"]
     assert isinstance(after, float)
