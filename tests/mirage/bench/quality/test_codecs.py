@@ -1,5 +1,6 @@
 """Competitors: they fit the bytes, they decode, and only what carries pictures is counted."""
 
+import os
 from fractions import Fraction
 
 import numpy as np
@@ -73,6 +74,13 @@ def test_only_h265_slices_count() -> None:
     parameters = b"\0\0\0\1" + bytes([0x40, 1]) + b"abc" + b"\0\0\1" + bytes([0x42, 1]) + b"defg"
     slices = b"\0\0\1" + bytes([0x28, 1]) + b"picture" + b"\0\0\1" + bytes([0x02, 1]) + b"more"
     assert payload_bytes(X265, parameters + slices) == 2 + 7 + 2 + 4
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="this system has no scheduling policies")
+def test_no_encoder_leaves_a_thread_with_real_time_priority() -> None:
+    for coder in CODERS:
+        encode(coder, film(2), Fraction(1), 50)
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def test_the_shortest_films_and_smallest_sizes_are_coded() -> None:
