@@ -2,7 +2,7 @@
 
     unseen keyframe --tokens--> segment with a caption and no motion layer --render--> frames --DIS--> verdict
 
-How far a word of speed goes is WORD_SPEED.
+How far a word of speed goes is `wire.words.WORD_SPEED`: displacement over a segment, in frames.
 """
 
 from collections.abc import Iterator
@@ -26,12 +26,9 @@ from wire.bundle import Bundle
 from wire.documents import CameraInfo
 from wire.policy import Policy
 from wire.segment import Segment
+from wire.words import WORD_SPEED, ZOOM_OCTAVES
 
 Picture = NDArray[np.uint8]  # (H, W, 3)
-# Displacement over a segment, in frames: the geometric means of what synthetic motion (export.data.synthetic)
-# calls slow, 0.03 to 0.12, and quick, 0.12 to 0.6. A zoom of that speed is of twice as many octaves.
-WORD_SPEED = {"slowly": 0.06, "quickly": 0.27}
-ZOOM_OCTAVES = 2.0
 SEGMENT_MS = 2000
 SPEED_TOLERANCE = 0.3
 _ROUGHLY = 2.0  # times as far, or half as far, is still what was asked of zooms and objects
