@@ -59,6 +59,13 @@ def test_a_folder_without_an_unseen_clip_is_one_clear_line(folder: Path, tmp_pat
         select(empty, demo=False)
 
 
+@pytest.mark.parametrize("line", ["no json", "{}", "[1]"])
+def test_a_damaged_caption_file_is_named(folder: Path, line: str) -> None:
+    (folder / "captions.jsonl").write_text(line + "\n")
+    with pytest.raises(InputError, match=r"captions\.jsonl: a line is no caption"):
+        select(folder, demo=False)
+
+
 def test_frames_are_those_of_their_moments(make_video: MakeVideo) -> None:
     source = read(make_video(frames=50), 10.0)  # 2 s at 25 fps
     assert (source.camera.width, source.camera.height) == (192, 108)
