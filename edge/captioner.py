@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.decoder import GreedyDecoder
+from edge.phrase import with_motion
 from edge.runtime import open_session
 from edge.vocabulary import Vocabulary
 from wire.bundle import Bundle
 from wire.grid import frame_grid
+from wire.motion import Motion
 
 
 class Captioner:
@@ -25,10 +27,17 @@ class Captioner:
         self._mean = np.array(info.mean, np.float32)
         self._deviation = np.array(info.std, np.float32)
 
-    def describe(self, frames: NDArray[np.uint8]) -> str:
-        """Caption frames (N, h, w, 3); the same frames always give the same words."""
+    def describe(
+        self, frames: NDArray[np.uint8], motion: Motion | None = None, *, still: bool = False
+    ) -> str:
+        """Caption frames (N, h, w, 3); the same frames always give the same words.
+
+        Where the bundle's captioner leaves the camera to the device (`motion_words`), its motion is put
+        into words as measured; `still` says that nothing moves. Not told either, only content is named.
+        """
         ids = self.tokens(frame_grid(frames, self._info.tile_px, self._info.layout))
-        return " ".join(self._vocabulary.decode(ids).split())
+        caption = " ".join(self._vocabulary.decode(ids).split())
+        return with_motion(caption, motion, still=still) if self._info.motion_words else caption
 
     def tokens(self, grid: NDArray[np.uint8]) -> list[int]:
         """Token ids for a frame grid (S, S, 3), without start and end."""

@@ -44,6 +44,12 @@ class Tracks:
     start: Half
     end: Half
 
+    def at_rest(self) -> "Tracks":
+        """Give the same tracks before a camera that rests."""
+        return Tracks(
+            self.gray, *(Half(half.gray, half.points, np.eye(3)) for half in (self.start, self.end))
+        )
+
 
 def grid(shape: tuple[int, ...]) -> Points:
     """Spread points evenly over a frame (h, w), row by row."""

@@ -95,7 +95,7 @@ class Pipeline:
         started = perf_counter()
         moves = None if raw.still else estimate_motion(raw.frames, raw.times_ms, raw.duration_ms)
         moved = perf_counter()
-        caption = self._captioner.describe(raw.frames)
+        caption = self._captioner.describe(raw.frames, moves, still=raw.still)
         captioned = perf_counter()
         tokens = None if self._appearance is None else self._appearance.encode(raw.frames[raw.keyframe])
         seen = perf_counter()

@@ -33,7 +33,10 @@ class BundleError(ValueError):
 
 
 class CaptionerInfo(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a frame grid becomes a caption. `mean` and `std` are of RGB in 0..1."""
+    """How a frame grid becomes a caption. `mean` and `std` are of RGB in 0..1.
+
+    `motion_words`: the captioner names content only, and the device adds what it measured of the camera.
+    """
 
     encoder: str
     decoder: str
@@ -45,6 +48,7 @@ class CaptionerInfo(Struct, frozen=True, forbid_unknown_fields=True):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     layout: tuple[Literal["frame", "flow"], ...]
+    motion_words: bool = False
 
 
 class AppearanceInfo(Struct, frozen=True, forbid_unknown_fields=True):

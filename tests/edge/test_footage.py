@@ -1,8 +1,8 @@
 """Real footage that people have described: how often still, cut and camera direction are told right.
 
-Over all 290 described segments: of 203 resting cameras 192 are seen to rest, of 64 that pan, tilt,
-drive or zoom 47 are told right; of 45 segments in which people saw no motion 20 are called still, and
-9 of the 245 others. The clips here are a quick part of them, so the bars have some room.
+Over all 290 described segments: of 203 resting cameras 194 are seen to rest, of 87 others 82 to move; of 64
+that pan, tilt, drive or zoom 48 are told right; of 45 segments in which people saw no motion 20 are called
+still, and 9 of the 245 others. The clips here are a quick part of them, so the bars have some room.
 """
 
 import json
@@ -30,7 +30,6 @@ CLIPS = (
 DIRECTIONS = {
     "pan-left", "pan-right", "tilt-up", "tilt-down", "forward", "backward", "zoom-out",
 }  # fmt: skip
-RESTING = 0.04  # of the frame over two seconds
 
 pytestmark = pytest.mark.skipif(not FOOTAGE.is_dir(), reason=f"no footage at {FOOTAGE}")
 
@@ -84,7 +83,7 @@ def _direction(camera: CameraMotion) -> str:
     """Name the strongest component from the camera's point of view: content that goes right is a pan left."""
     x, y, zoom = camera.pan_x, camera.pan_y, camera.zoom / 2
     strongest = max(abs(x), abs(y), abs(zoom))
-    if strongest < RESTING:
+    if camera == CameraMotion():
         return "static"
     if strongest == abs(zoom):
         return "forward" if zoom > 0 else "backward"
@@ -95,7 +94,12 @@ def _direction(camera: CameraMotion) -> str:
 
 def test_a_resting_camera_is_seen_to_rest() -> None:
     directions = Counter(each.direction for each in told() if each.camera == "static")
-    assert directions["static"] / directions.total() >= 0.85
+    assert directions["static"] / directions.total() >= 0.9
+
+
+def test_a_moving_camera_is_seen_to_move() -> None:
+    directions = Counter(each.direction for each in told() if each.camera != "static")
+    assert directions["static"] / directions.total() <= 0.1
 
 
 def test_where_the_camera_goes_is_seen() -> None:
