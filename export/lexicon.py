@@ -9,13 +9,31 @@ _VOWELS = frozenset("aeiou")
 def lexicon() -> dict[str, str]:
     """Map each word of lexicon.txt, in all its forms, to the name of its class."""
     classes: dict[str, str] = {}
+    for kind, name, entries in _lines():
+        for word, form in _forms(kind, entries):
+            classes.setdefault(word, f"{name} {form}")
+    return classes
+
+
+def lemmas() -> dict[str, str]:
+    """Map each word of lexicon.txt to its base form: dogs to dog, walks to walk; nouns before verbs."""
+    bases: dict[str, str] = {}
+    for wanted in ("", "noun", "verb"):
+        for kind, _, entries in _lines():
+            for entry in entries:
+                base = entry.split("/")[0].removesuffix("+")
+                for word, form in _forms(kind, [entry]):
+                    if form == "one" if not wanted else kind == wanted:
+                        bases.setdefault(word, base)
+    return bases
+
+
+def _lines() -> Iterator[tuple[str, str, list[str]]]:
     for line in (Path(__file__).parent / "lexicon.txt").read_text("utf-8").splitlines():
         head, _, entries = line.partition(":")
         if not line.startswith("#") and entries:
             kind, _, name = head.partition(" ")
-            for word, form in _forms(kind, entries.split()):
-                classes.setdefault(word, f"{name} {form}")
-    return classes
+            yield kind, name, entries.split()
 
 
 def _forms(kind: str, entries: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from export.data import footage
+from export.data.captions import written
 from export.train.appearance import load_pictures
-from export.train.captioner import captions
 
 
 def test_files_with_running_numbers_are_one_source() -> None:
@@ -23,7 +23,7 @@ def test_held_out_sources_reach_neither_pictures_nor_captions(footage_folder: Pa
     all_frames = sum(1 for clip in footage.clips(footage_folder) for _ in footage.read_frames(clip, 224, 3.0))
     kept = load_pictures(footage_folder)
     assert len(kept) == 6 + all_frames / 2
-    assert captions(footage_folder).count("leaves slide to the right") == 1
+    assert written(footage_folder).count("leaves slide to the right") == 1
 
 
 def test_frames_are_sampled_by_time(footage_folder: Path) -> None:
