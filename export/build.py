@@ -26,8 +26,12 @@ from export.tables import text_tables, token_tables
 from export.train.appearance import COARSE_PLANES, FRAMES_PER_SECOND, Codec
 from export.train.captioner import captions
 from export.train.loop import load_average
-from models.tiny import appearance, captioner, renderer
+from models.tiny import appearance, captioner, refiner, renderer
+from wire.words import SIZE
 
+CHECKPOINTS = ("captioner.pt", "appearance.pt", "renderer.pt")
+REFINER_GRAPH = "receiver/refiner.onnx"
+REFINER = "refiner.pt"  # optional: without it, warped keyframes are shown as they are
 DEFAULT_PLANES = 8
 TABLE_FRAMES_PX = 224
 SEGMENT_S = 2.0  # between keyframes of which the next is coded as a change
@@ -61,14 +65,14 @@ class ClampedDecoder(nn.Module):
 
 
 def build_tiny(bundle: Path, checkpoints: Path, folder: Path, note: Callable[[str], None]) -> None:
-    """Build the bundle from `captioner.pt`, `appearance.pt`, `renderer.pt` and `tokenizer.json`.
+    """Build the bundle from the checkpoints of CHECKPOINTS and `tokenizer.json`.
 
     Raises BuildError, TrainingError or FootageError; the bundle that was there is then untouched.
     """
     tokenizer_file = checkpoints / "tokenizer.json"
     if not tokenizer_file.exists():
         raise BuildError(f"{tokenizer_file} does not exist: run `mirage export train captioner` first")
-    for name in ("captioner.pt", "appearance.pt", "renderer.pt"):
+    for name in CHECKPOINTS:
         if not (checkpoints / name).exists():
             raise BuildError(f"{checkpoints / name} does not exist: run `mirage export train` first")
     if not footage.photos(folder) + footage.clips(folder):
@@ -89,8 +93,11 @@ def build_tiny(bundle: Path, checkpoints: Path, folder: Path, note: Callable[[st
         codec.eval()
         _export_appearance(codec, made)
         note("renderer")
-        motion = renderer.FlowDenoiser(tokenizer.get_vocab_size())
+        motion, repair = renderer.FlowDenoiser(SIZE), refiner.Refiner(SIZE)
         load_average(checkpoints / "renderer.pt", motion)
+        if (checkpoints / REFINER).exists():
+            load_average(checkpoints / REFINER, repair)
+            _export_refiner(repair, made)
         _export_renderer(motion, made)
         note("tables")
         _write_tables(codec, folder, made)
@@ -124,6 +131,13 @@ def _export_renderer(motion: nn.Module, made: Path) -> None:
         "words": torch.ones(1, renderer.WORDS, dtype=torch.int64),
     }
     export_module(motion, inputs, ["clean"], made / "receiver/flow_denoiser.onnx", dynamic_batch=True)
+
+
+def _export_refiner(repair: nn.Module, made: Path) -> None:
+    """Write `made`/receiver/refiner.onnx."""
+    seen = torch.rand(1, 3 + refiner.HINTS, refiner.PICTURE_PX, refiner.PICTURE_PX)
+    inputs = {"seen": seen, "words": torch.ones(1, renderer.WORDS, dtype=torch.int64)}
+    export_module(repair, inputs, ["change"], made / REFINER_GRAPH, dynamic_batch=True)
 
 
 def _write_tables(codec: Codec, folder: Path, made: Path) -> None:
@@ -177,6 +191,7 @@ def to_input(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _write_manifest(made: Path, name: str) -> None:
     files = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
     hashes = "\n".join(f'"{f}" = "{hashlib.sha256((made / f).read_bytes()).hexdigest()}"' for f in files)
+    repaired = f'refiner = "{REFINER_GRAPH}"\n' if (made / REFINER_GRAPH).exists() else ""
     layout = ", ".join(f'"{tile}"' for tile in captioner.LAYOUT)
     (made / "bundle.toml").write_text(
         f"""schema = 1
@@ -220,7 +235,7 @@ key_px = {renderer.KEY_PX}
 flow_scale = {renderer.FLOW_SCALE}
 words = {renderer.WORDS}
 time_shift = {renderer.TIME_SHIFT}
-
+{repaired}
 [files]
 {hashes}
 """

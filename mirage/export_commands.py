@@ -62,6 +62,7 @@ _training(
 )
 _training("appearance", "Train the code of a keyframe: encoder and decoder together.")
 _training("renderer", "Train the diffusion of motion between keyframes.")
+_training("refiner", "Train what repairs warped keyframes. It sees the appearance code: train that first.")
 
 
 @trainer.command(epilog="Example: mirage export train pack --footage ~/footage -o footage.tar")

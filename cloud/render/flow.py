@@ -51,6 +51,14 @@ def _warp(picture: NDArray[np.uint8], flow: Float, columns: Float, rows: Float) 
     return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
+def remap(picture: Float, flow: Float) -> Float:
+    """Sample a float picture (H, W, C) at backward flow (H, W, 2) in fractions of the frame; edges repeat."""
+    height, width = picture.shape[:2]
+    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    x, y = columns + flow[..., 0] * width, rows + flow[..., 1] * height
+    return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
 def shifted_times(steps: int, shift: float) -> Sequence[float]:
     """Give the times 0..1 of `steps` Euler steps, moved towards the noise as in training."""
     plain = [number / steps for number in range(steps + 1)]

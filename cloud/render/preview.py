@@ -1,12 +1,14 @@
 """The renderer of small bundles: flow diffusion on ONNX Runtime, no GPU needed.
 
     tokens --decoder--> keyframes A, B --------------------------.
-    noise --denoiser x steps--> flow to A, flow to B, blend --> warp and blend --> frames
+    noise --denoiser x steps--> flow to A, flow to B, blend --> warp and blend --> refine --> frames
               ^ caption, motion layer, keyframes
 
-B is the keyframe of the next segment, which arrives anyway; without it the segment is A in motion.
+B is the keyframe of the next segment, which arrives anyway; without it the segment is A in motion. A
+bundle without a refiner shows the warped keyframes as they are.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,9 +16,9 @@ import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from cloud.render.flow import at_time, compose, shifted_times
+from cloud.render.refine import Changes
 from cloud.render.renderer import Context, RenderError, frame_span, output_rate, output_size
 from wire.bundle import Bundle, BundleError
 from wire.documents import CameraInfo
@@ -25,6 +27,7 @@ from wire.motion import Motion
 from wire.neighbours import UNKNOWN
 from wire.policy import Policy
 from wire.segment import Segment
+from wire.words import read_words
 
 Float = NDArray[np.float32]
 
@@ -54,7 +57,8 @@ class PreviewRenderer:
         self._grid = bundle.manifest.appearance.grid
         self._decoder = _session(bundle, info.decoder, threads)
         self._denoiser = _session(bundle, info.denoiser, threads)
-        self._tokenizer = Tokenizer.from_file(str(bundle.path(bundle.manifest.captioner.tokenizer)))
+        refiner = info.options.get("refiner")
+        self._refiner = _session(bundle, refiner, threads) if isinstance(refiner, str) else None
         self._name = f"preview {bundle.manifest.name} {bundle.short_sha256}"
 
     @property
@@ -72,16 +76,38 @@ class PreviewRenderer:
         key = self._picture(context.previous.tokens if held and context.previous else segment.tokens)
         large = _enlarge(key, width, height)
         if segment.still or end <= first:
-            return np.broadcast_to(large, (max(end - first, 0), height, width, 3))
+            resting = np.zeros((1, 5, self._sizes.side, self._sizes.side), np.float32)
+            resting[:, 4] = -1
+            picture = self._refine(resting, key, None, segment, (width, height))(large, 0.0)
+            return np.broadcast_to(picture, (max(end - first, 0), height, width, 3))
         following = context.next if context.next is not None and context.next.tokens is not None else None
         after = self._picture(following.tokens) if following is not None else None
         fields = self._diffuse(segment, key, following, after, camera, policy.steps, seed)
         goal = _enlarge(after, width, height) if after is not None else None
+        refined = self._refine(fields, key, after, segment, (width, height))
         times = [float(1000 * number / rate) - segment.start_ms for number in range(first, end)]
         frames = np.empty((end - first, height, width, 3), np.uint8)
         for frame, time in zip(frames, times, strict=True):
-            frame[:] = compose(at_time(fields, time / segment.duration_ms), large, goal)
+            share = time / segment.duration_ms
+            frame[:] = refined(compose(at_time(fields, share), large, goal), share)
         return frames
+
+    def _refine(
+        self, fields: Float, key: NDArray[np.uint8], after: NDArray[np.uint8] | None, segment: Segment,
+        size: tuple[int, int],
+    ) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:  # fmt: skip
+        """Give what turns the warped frame at a time 0..1 into the one that is shown."""
+        session = self._refiner
+        if session is None:
+            return lambda frame, _: frame
+        words, side = self._words(segment.caption), int(session.get_inputs()[0].shape[-1])
+
+        def repair(seen: Float) -> Float:
+            (change,) = session.run(None, {"seen": seen, "words": np.repeat(words, len(seen), axis=0)})
+            return np.asarray(change, np.float32)
+
+        second = None if after is None else _enlarge(after, side, side)
+        return Changes(fields, _enlarge(key, side, side), second, repair, *size).apply
 
     def _picture(self, tokens: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
         """Decode tokens (D, h, w) to a picture (S, S, 3); UNKNOWN ones are between two levels."""
@@ -136,8 +162,7 @@ class PreviewRenderer:
         return fields.reshape(1, -1, sizes.side, sizes.side)
 
     def _words(self, caption: str | None) -> NDArray[np.int64]:
-        ids = self._tokenizer.encode(caption or "").ids[: self._sizes.words]
-        return np.array([ids + [0] * (self._sizes.words - len(ids))], np.int64)
+        return np.array([read_words(caption or "", self._sizes.words)], np.int64)
 
 
 def _sizes(bundle: Bundle) -> _Sizes:

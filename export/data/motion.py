@@ -1,170 +1,177 @@
 """Samples for the renderer: two keyframes, the frames between, and the motion that links them.
 
-Synthetic scenes give exact flow; real windows give measured flow (DIS), weighted by how well it explains
-the frames. Times are fractions of the segment: frames at 0..1, keyframe A in its first third, keyframe B
-in the first third of the next segment, or absent.
+Synthetic scenes give exact flow; real windows give measured flow (DIS) with how well it explains the
+frames. Times are fractions of the segment: frames at 0..1, keyframe A in its first third, keyframe B in
+the first third of the next segment, or absent. Everything is a batch of tensors on one device.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, fields
+from typing import Self
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
-from export.data import footage
-from export.data.grids import mirror_words
-from export.data.synthetic import Scene, Texture, draw_scene
+from export.data.scenes import Bank, Dice, Scenes, draw, unit_grid
 from models.tiny.renderer import FLOW_SCALE, FRAMES, KEY_PX, SIDE
-from wire.field import guide
-from wire.motion import CameraMotion, Motion, ObjectMotion, quantise
+from wire.field import LIMIT
 
-Float = NDArray[np.float32]
-MEASURE_PX = 128
-TIMES = np.linspace(0, 1, FRAMES)
-Estimate = Callable[[NDArray[np.uint8], NDArray[np.int64]], Motion]  # frames, times_ms; as the device does it
+MATCH = 5  # channels: flow from A to B, flow from B to A, how far both are to be believed
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One training sample of the renderer; arrays as FlowDenoiser takes them."""
+class Samples:
+    """A batch of the renderer's training samples."""
 
-    frames: NDArray[np.uint8]  # (FRAMES, KEY_PX, KEY_PX, 3)
-    keys: NDArray[np.uint8]  # (2, KEY_PX, KEY_PX, 3); B repeats A where there is none
-    target: Float  # (FRAMES, 5, SIDE, SIDE)
-    guide: Float  # (FRAMES, 4, SIDE, SIDE)
-    times: tuple[float, float]  # of keyframes A and B
-    has_next: bool
-    caption: str
+    frames: Tensor  # uint8 or float (B, FRAMES, 3, KEY_PX, KEY_PX)
+    keys: Tensor  # the same (B, 6, KEY_PX, KEY_PX): A, then B, which repeats A where there is none
+    clean: Tensor  # (B, FRAMES * 5, SIDE, SIDE)
+    guide: Tensor  # (B, FRAMES * 4, SIDE, SIDE)
+    match: Tensor  # (B, MATCH, SIDE, SIDE), flows in fractions of the frame
+    mask: Tensor  # (B, SIDE, SIDE): the described object in keyframe A; -1 where nobody knows
+    conditions: Tensor  # (B, 4): time of A, time of B, B is there, the motion layer is there
+    words: Tensor  # int64 (B, WORDS)
+    mirrored: Tensor  # int64 (B, WORDS): the words that fit the mirror image
 
-    def mirrored(self) -> "Sample":
-        """Give the same sample seen in a mirror."""
-        target, guide = self.target[..., ::-1].copy(), self.guide[..., ::-1].copy()
-        target[:, [0, 2]] *= -1
-        guide[:, [0, 2]] *= -1
-        return Sample(
-            self.frames[:, :, ::-1], self.keys[:, :, ::-1], target, guide, self.times, self.has_next,
-            mirror_words(self.caption),
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def at(self, rows: Tensor) -> Self:
+        """Pick rows."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def to(self, device: torch.device) -> Self:
+        """Move everything to a device."""
+        return type(self)(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    def unpacked(self) -> Self:
+        """Give pictures as floats in 0..1, and motion in full precision."""
+
+        def number(values: Tensor) -> Tensor:
+            if values.dtype == torch.uint8:
+                return values.float() / 255
+            return values.float() if values.is_floating_point() else values
+
+        return type(self)(*(number(getattr(self, field.name)) for field in fields(self)))
+
+    def flipped(self, rows: Tensor) -> Self:
+        """Mirror the samples of `rows` (bool)."""
+
+        def mirror(values: Tensor, sideways: tuple[int, ...], period: int) -> Tensor:
+            sign = torch.ones(values.shape[1], device=values.device)
+            for channel in sideways:
+                sign[channel::period] = -1
+            return turn(values, values.flip(-1) * sign[:, None, None])
+
+        def turn(plain: Tensor, turned: Tensor) -> Tensor:
+            return torch.where(rows.view(-1, *[1] * (plain.ndim - 1)), turned, plain)
+
+        return type(self)(
+            turn(self.frames, self.frames.flip(-1)), turn(self.keys, self.keys.flip(-1)),
+            mirror(self.clean, (0, 2), 5), mirror(self.guide, (0, 2), 4), mirror(self.match, (0, 2), MATCH),
+            turn(self.mask, self.mask.flip(-1)),
+ self.conditions, turn(self.words, self.mirrored),
+            turn(self.mirrored, self.words),
         )  # fmt: skip
 
 
-def synthetic_sample(random: np.random.Generator, textures: Sequence[Texture]) -> Sample:
-    """Draw a scene and compute everything exactly."""
-    scene = draw_scene(random, textures)
-    first, second, has_next = _draw_times(random)
-    frames = np.stack([scene.frame(time, KEY_PX) for time in TIMES])
-    keys = np.stack([scene.frame(first, KEY_PX), scene.frame(second if has_next else first, KEY_PX)])
-    target = np.zeros((FRAMES, 5, SIDE, SIDE), np.float32)
-    for number, time in enumerate(TIMES):
-        flow_a, seen_a = scene.flow(time, first, SIDE)
-        target[number, 0:2] = flow_a.transpose(2, 0, 1) * FLOW_SCALE
-        target[number, 4] = -1
-        if has_next:
-            flow_b, seen_b = scene.flow(time, second, SIDE)
-            target[number, 2:4] = flow_b.transpose(2, 0, 1) * FLOW_SCALE
-            target[number, 4] = _blend(seen_a, seen_b, time, first, second)
-    guide = guide_of(quantise(scene_motion(scene)), first, second, has_next=has_next)
-    return Sample(frames, keys, target, guide, (first, second), has_next, scene.caption())
+def joined(parts: list[Samples]) -> Samples:
+    """Put batches one after the other."""
+    return Samples(*(torch.cat([getattr(p, field.name) for p in parts]) for field in fields(Samples)))
 
 
-def scene_motion(scene: Scene) -> Motion:
-    """Give the motion layer that a sender with perfect eyes would send."""
-    camera, sprites = scene.camera, scene.sprites
-    objects = tuple(ObjectMotion(s.x, s.y, s.width * 0.8, s.height * 0.8, s.dx, s.dy) for s in sprites)
-    return Motion(CameraMotion(camera.pan_x, camera.pan_y, camera.zoom, camera.roll), objects[:4])
+def frame_times(count: int, device: torch.device) -> Tensor:
+    """Give the times (count, FRAMES) of a segment's frames."""
+    return torch.linspace(0, 1, FRAMES, device=device).expand(count, FRAMES)
 
 
-def guide_of(motion: Motion, first: float, second: float, *, has_next: bool) -> Float:
-    """Compute what the renderer is told of `motion`: (FRAMES, 4, SIDE, SIDE)."""
-    return guide(motion, FRAMES, (first, second if has_next else None), SIDE, FLOW_SCALE)
-
-
-def real_samples(
-    folder: Path, estimate: Estimate, *, held_out: bool, seed: int, stride_s: float = 0.5
-) -> list[Sample]:
-    """Windows of two seconds of every clip; keyframe B is the frame one segment later, where there is one."""
-    random = np.random.default_rng(seed)
-    captions = footage.clip_captions(folder)
-    samples = []
-    for path in footage.clips(folder):
-        if footage.is_held_out(path) != held_out:
-            continue
-        timed = list(footage.read_frames(path, 240, 12.0))
-        times = np.array([time for time, _ in timed])
-        frames = np.stack([_squash(frame, MEASURE_PX) for _, frame in timed])
-        for start in np.arange(0, max(times[-1] - 1.0, 0.01), stride_s):
-            length = float(random.uniform(1.4, 2.2))
-            known = [c.text for c in captions if c.path == path and abs(c.start_s - start) < 0.8]
-            sample = _real_sample(
-                frames, times, float(start), length, random, known[0] if known else "", estimate
-            )
-            if sample is not None:
-                samples.append(sample)
-    return samples
-
-
-def _real_sample(
-    frames: NDArray[np.uint8], times: Float, start: float, length: float, random: np.random.Generator,
-    caption: str, estimate: Estimate,
-) -> Sample | None:  # fmt: skip
-    first, second, has_next = _draw_times(random)
-    has_next = has_next and start + second * length <= times[-1]
-    wanted = [start + time * length for time in (*TIMES, first, second if has_next else first)]
-    if wanted[FRAMES - 1] > times[-1] + 0.1:
-        return None
-    picked = frames[[int(np.abs(times - t).argmin()) for t in wanted]]
-    segment, key_a, key_b = picked[:FRAMES], picked[FRAMES], picked[FRAMES + 1]
-    if _has_cut(segment):
-        return None
-    target = np.zeros((FRAMES, 5, SIDE, SIDE), np.float32)
-    for number, time in enumerate(TIMES):
-        flow_a, seen_a = measure_flow(segment[number], key_a)
-        target[number, 0:2], target[number, 4] = flow_a * FLOW_SCALE, -1
-        if has_next:
-            flow_b, seen_b = measure_flow(segment[number], key_b)
-            target[number, 2:4] = flow_b * FLOW_SCALE
-            target[number, 4] = _blend(seen_a, seen_b, time, first, second)
-    motion = quantise(estimate(segment, ((start + TIMES * length) * 1000).astype(np.int64)))
-    guide = guide_of(motion, first, second, has_next=has_next)
-    small = np.stack([_squash(frame, KEY_PX) for frame in picked])
-    return Sample(small[:FRAMES], small[FRAMES:], target, guide, (first, second), has_next, caption)
-
-
-def measure_flow(frame: NDArray[np.uint8], key: NDArray[np.uint8]) -> tuple[Float, Float]:
-    """Backward flow (2, SIDE, SIDE) in frame fractions from `frame` to `key`, and how well it explains it."""
-    side = frame.shape[0]
-    gray, goal = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (frame, key))
-    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = method.calc(gray, goal, np.zeros((side, side, 2), np.float32))
-    y, x = np.mgrid[0:side, 0:side].astype(np.float32)
-    warped = cv2.remap(
-        key, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+def synthetic_samples(bank: Bank, count: int, dice: Dice) -> Samples:
+    """Draw scenes and compute everything exactly; what commands say is not told in numbers as well."""
+    scenes = draw(bank, count, dice)
+    first, second, follows = draw_times(count, dice)
+    times = frame_times(count, dice.device)
+    seen = torch.cat([times, first[:, None], torch.where(follows, second, first)[:, None]], 1)
+    pictures = scenes.frames(seen, KEY_PX)
+    flow_a, seen_a = scenes.flow(times, first, SIDE)
+    flow_b, seen_b = scenes.flow(times, second, SIDE)
+    blend = blend_of(seen_a, seen_b, times, first, second)
+    there = follows[:, None, None, None, None]
+    clean = torch.cat(
+        [flow_a * FLOW_SCALE, (flow_b * FLOW_SCALE) * there, torch.where(there, blend[:, :, None], -1.0)], 2
     )
-    error = np.abs(warped.astype(np.float32) - frame).mean(-1) / 255
-    seen = np.exp(-cv2.blur(error, (5, 5)) / 0.06)
-    small = cv2.resize(flow / side, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return small.transpose(2, 0, 1), cv2.resize(seen, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    ahead, seen_ahead = scenes.flow(first[:, None], second, SIDE)
+    back, seen_back = scenes.flow(second[:, None], first, SIDE)
+    trust = (seen_ahead * seen_back * follows[:, None, None, None])[:, :, None]
+    words = scenes.words()
+    return Samples(
+        pictures[:, :FRAMES], pictures[:, FRAMES:].flatten(1, 2), clean.flatten(1, 2),
+        guide_of(scenes, first, second, follows, dice).flatten(1, 2),
+        torch.cat([ahead, back, trust], 2)[:, 0], scenes.described(first, SIDE),
+        torch.stack([first, second, follows.float(), (~scenes.command).float()], 1), words, words,
+    )  # fmt: skip
 
 
-def _draw_times(random: np.random.Generator) -> tuple[float, float, bool]:
-    first = 0.0 if random.random() < 0.3 else float(random.uniform(0, 0.33))
-    second = 1.0 if random.random() < 0.3 else float(random.uniform(1, 1.33))
-    return first, second, bool(random.random() < 0.75)
+def draw_times(count: int, dice: Dice) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw the times of keyframes A and B, and whether there is a B."""
+
+    def late() -> Tensor:
+        return dice.uniform(count, high=0.33) * dice.chance(count, share=0.5)
+
+    return late(), 1 + late(), dice.chance(count, share=0.7)
 
 
-def _blend(seen_a: Float, seen_b: Float, time: float, first: float, second: float) -> Float:
+def blend_of(seen_a: Tensor, seen_b: Tensor, times: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """-1 where A should show, 1 where B should: the nearer one, unless only the other sees it."""
-    a, b = (seen_a + 0.02) * (abs(time - second) + 1e-3), (seen_b + 0.02) * (abs(time - first) + 1e-3)
-    return ((b - a) / (a + b)).astype(np.float32)
+    to_a, to_b = ((times - key[:, None]).abs()[..., None, None] + 1e-3 for key in (first, second))
+    a, b = (seen_a + 0.02) * to_b, (seen_b + 0.02) * to_a
+    return (b - a) / (a + b)
 
 
-def _has_cut(frames: NDArray[np.uint8]) -> bool:
-    small = np.stack([cv2.resize(f, (16, 16), interpolation=cv2.INTER_AREA) for f in frames]).astype(
-        np.float32
-    )
-    return bool(np.abs(np.diff(small, axis=0)).mean((1, 2, 3)).max() > 45)
+def guide_of(scenes: Scenes, first: Tensor, second: Tensor, follows: Tensor, dice: Dice) -> Tensor:
+    """Give the field of the motion layer that a device with imperfect eyes would send; none for commands."""
+    count, objects = len(scenes.zoom), scenes.objects()
+    camera = torch.stack([scenes.pan.real, scenes.pan.imag, scenes.zoom, scenes.roll], 1)
+    doubt = dice.chance(count, share=0.6)[:, None]
+    error = torch.tensor([0.01, 0.01, 0.02, 0.5], device=dice.device)
+    camera = camera + doubt * dice.normal(count, 4) * error
+    boxes = objects[..., :6] + doubt[..., None] * dice.normal(*objects.shape[:2], 6, scale=0.02)
+    there = (objects[..., 6] > 0) & dice.chance(*objects.shape[:2], share=0.85)
+    fields = guide_fields(*quantised(camera, boxes), there, first, second, follows)
+    return torch.where(scenes.command[:, None, None, None, None], 0.0, fields)
 
 
-def _squash(frame: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+def quantised(camera: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Round camera motion (B, 4) and boxes (B, N, 6) as wire.motion does."""
+    steps = torch.tensor([256.0, 256.0, 32.0, 1.0], device=camera.device)
+    limits = torch.tensor([512.0, 512.0, 128.0, 180.0], device=camera.device)
+    camera = (camera * steps).clamp(-limits, limits).round() / steps
+    place = (boxes[..., 0:2] * 32).clamp(0, 31).round() / 32
+    size = (boxes[..., 2:4] * 32).clamp(1, 32).round() / 32
+    way = (boxes[..., 4:6] * 64).clamp(-64, 63).round() / 64
+    return camera, torch.cat([place, size, way], -1)
+
+
+def guide_fields(
+    camera: Tensor, boxes: Tensor, there: Tensor, first: Tensor, second: Tensor, follows: Tensor
+) -> Tensor:
+    """wire.field.guide by the batch, for square pictures: (B, FRAMES, 4, SIDE, SIDE)."""
+    times = frame_times(len(camera), camera.device)
+    grid = unit_grid(SIDE, camera.device)
+    pan, centre = torch.complex(camera[:, 0], camera[:, 1])[:, None, None, None], 0.5 + 0.5j
+    now = times[..., None, None]
+    made = []
+    for key in (first[:, None, None, None], second[:, None, None, None]):
+        apart = key - now
+        turn = torch.polar(
+            2.0 ** (camera[:, 2, None, None, None] * apart),
+            torch.deg2rad(camera[:, 3, None, None, None] * apart),
+        )
+        flow = turn * (grid - centre - pan * now) + centre + pan * key - grid
+        for box, here in zip(boxes.unbind(1), there.unbind(1), strict=True):
+            x, y, width, height, dx, dy = (part[:, None, None, None] for part in box.unbind(1))
+            inside = ((grid.real - x - dx * now).abs() < width / 2) & (
+                (grid.imag - y - dy * now).abs() < height / 2
+            )
+            flow = torch.where(inside & here[:, None, None, None], torch.complex(dx, dy) * apart, flow)
+        made.append(torch.view_as_real(flow).movedim(-1, 2))
+    made[1] = made[1] * follows[:, None, None, None, None]
+    return (torch.cat(made, 2) * FLOW_SCALE).clamp(-LIMIT, LIMIT)

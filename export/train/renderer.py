@@ -1,122 +1,173 @@
-"""Trains the renderer: rectified flow on motion, plus what its motion makes of the keyframes."""
+"""Trains the renderer: rectified flow on motion, plus what its motion makes of the keyframes.
 
-from collections.abc import Mapping, Sequence
+Scenes are drawn, noised and judged on the training device; the host only counts steps.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
+from export.data.footage import FootageError
 from export.data.grids import photo_textures
-from export.data.motion import Estimate, Sample, real_samples, synthetic_sample
-from models.tiny.renderer import (
-    CHANNELS,
-    FLOW_SCALE,
-    FRAMES,
-    GUIDE,
-    KEY_PX,
-    SIDE,
-    WORDS,
-    FlowDenoiser,
-    shifted,
-    warp,
-)
+from export.data.motion import MATCH, Samples, joined, synthetic_samples
+from export.data.scenes import Bank, Dice, draw
+from export.data.windows import Estimate, real_windows
+from models.tiny.renderer import FLOW_SCALE, FRAMES, KEY_PX, SIDE, FlowDenoiser, Prediction, shifted, warp
+from wire.words import SIZE
 
-REAL_SHARE = 0.5
-DROP_CAPTION, DROP_GUIDE = 0.1, 0.35
-ZERO_TIME = 0.3  # share of samples at pure noise, where only the conditions can tell what to do
+BATCH = {"cpu": 12, "cuda": 256}
+REAL_SHARE = 0.45
+DROP_CAPTION = 0.1  # of samples whose motion is told in numbers
+DROP_GUIDE = 0.3  # of real windows; of scenes, commands have none
+ZERO_TIME = 0.4  # share of samples at pure noise, where only the conditions can tell what to do
 MAX_WEIGHT = 4.0
-PHOTO_WEIGHT = 4.0
+PHOTO_WEIGHT, MASK_WEIGHT, MATCH_WEIGHT, MOVES_WEIGHT = 4.0, 0.05, 0.5, 0.5
+TEXTURE_PX = 160
+CALIBRATE_EVERY, CALIBRATE_ON, CALIBRATE_PART = 400, 96, 16  # steps, windows, windows at once
+TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+CAPTIONS = 192  # read in every step, without pictures
 
 
 class RendererTask:
-    """Clean-sample prediction with capped velocity weights and a photometric loss on the warped keyframes."""
+    """Clean-sample prediction with capped velocity weights and a photometric loss on the warped keyframes.
+
+    Beside them, wherever they are known: the mask of the object that a caption moves, the match of both
+    keyframes, and what a caption commands in numbers.
+    """
 
     def __init__(
         self,
         folder: Path,
-        tokenizer: Tokenizer,
+        kept: Path,
         estimate: Estimate,
         device: torch.device,
-        batch: int = 12,
+        batch: int = 0,
         seed: int = 0,
     ) -> None:
-        self.network = FlowDenoiser(tokenizer.get_vocab_size()).to(device)
-        self._tokenizer, self._device, self._batch = tokenizer, device, batch
-        self._textures = photo_textures(folder, 160)
-        self._real = real_samples(folder, estimate, held_out=False, seed=seed)
-        self._random = np.random.default_rng(seed)
+        textures = photo_textures(folder, TEXTURE_PX)
+        if not textures:
+            raise FootageError(f"{folder} holds no captioned photograph to make scenes of")
+        self._real = real_windows(folder, estimate, kept, held_out=False, seed=seed).to(device)
+        self._bank = Bank.of(textures, device)
+        self._device, self._batch = device, batch or BATCH[device.type]
+        self.network = FlowDenoiser(SIZE).to(device)
+        self._drawn = 0
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, Mapping[str, float]]:
-        samples = [self._draw() for _ in range(self._batch)]
-        frames, clean, inputs = collate(samples, self._tokenizer, self._device)
-        self._drop(inputs, generator)
-        time = self._times(generator)
-        noise = torch.randn(clean.shape, generator=generator).to(self._device)
+        if self._drawn % CALIBRATE_EVERY == 0 and len(self._real):
+            picks = torch.linspace(0, len(self._real) - 1, CALIBRATE_ON, device=self._device).long()
+            calibrate(self.network, self._real.at(picks).unpacked())
+        self._drawn += 1
+        dice = Dice(int(torch.randint(2**62, (), generator=generator)), self._device)
+        samples = self._draw(dice)
+        time = torch.where(dice.chance(self._batch, share=ZERO_TIME), 0.0, shifted(dice.uniform(self._batch)))
         spread = time[:, None, None, None]
-        noisy = clean * spread + noise * (1 - spread)
+        noise = dice.normal(*samples.clean.shape)
+        noisy = samples.clean * spread + noise * (1 - spread)
         with torch.autocast(self._device.type, torch.bfloat16):
-            made = self.network(noisy, time, **inputs).float()
+            made = self.network.predict(
+                noisy, time, as_coded(samples.keys, dice), samples.guide, samples.conditions, samples.words
+            )
         weight = (1 / (1 - spread).square()).clamp(max=MAX_WEIGHT)
-        flow = (weight * (made - clean).square()).mean()
-        photo = self._photometric(made, frames, inputs["keys"])
-        return flow + PHOTO_WEIGHT * photo, {"flow": flow.item(), "photo": photo.item()}
+        flow = (weight * (made.clean - samples.clean).square()).mean()
+        photo = functional.l1_loss(shown(made.clean, samples.keys), samples.frames)
+        mask, match = _mask_loss(made, samples), _match_loss(made, samples)
+        moves = self._moves_loss(dice)
+        told = MASK_WEIGHT * mask + MATCH_WEIGHT * match + MOVES_WEIGHT * moves
+        total = flow + PHOTO_WEIGHT * photo + told
+        names = ("flow", "photo", "mask", "match", "moves")
+        figures = torch.stack([flow, photo, mask, match, moves]).detach().tolist()
+        return total, dict(zip(names, figures, strict=True))
 
-    def _draw(self) -> Sample:
-        if self._real and self._random.random() < REAL_SHARE:
-            sample = self._real[int(self._random.integers(len(self._real)))]
-        else:
-            sample = synthetic_sample(self._random, self._textures)
-        return sample.mirrored() if self._random.random() < 0.5 else sample
+    def _moves_loss(self, dice: Dice) -> Tensor:
+        """Mean error of the numbers that are read from captions alone, many of them: they cost no picture."""
+        scenes = draw(self._bank, CAPTIONS, dice)
+        command = scenes.command.float()
+        error = (self.network.commander(scenes.words()) - scenes.moves()).abs().mean(1)
+        return FLOW_SCALE * (error * command).sum() / command.sum().clamp(min=1)
 
-    def _times(self, generator: torch.Generator) -> Tensor:
-        plain = torch.rand(self._batch, generator=generator)
-        zero = torch.rand(self._batch, generator=generator) < ZERO_TIME
-        return torch.where(zero, torch.zeros(()), shifted(plain)).to(self._device)
-
-    def _drop(self, inputs: dict[str, Tensor], generator: torch.Generator) -> None:
-        chance = torch.rand(2, self._batch, generator=generator).to(self._device)
-        inputs["words"][chance[0] < DROP_CAPTION] = 0
-        blind = chance[1] < DROP_GUIDE
-        inputs["guide"][blind] = 0
-        inputs["conditions"][blind, 3] = 0
-
-    @staticmethod
-    def _photometric(made: Tensor, frames: Tensor, keys: Tensor) -> Tensor:
-        """Mean absolute error of the frames (B, FRAMES, 3, H, W) that the motion makes of the keyframes."""
-        fields = made.reshape(-1, 5, SIDE, SIDE)
-        fields = functional.interpolate(fields, size=(KEY_PX, KEY_PX), mode="bilinear", align_corners=False)
-        pairs = keys.repeat_interleave(FRAMES, dim=0)
-        from_a = warp(pairs[:, :3], fields[:, 0:2] / FLOW_SCALE)
-        from_b = warp(pairs[:, 3:], fields[:, 2:4] / FLOW_SCALE)
-        share = (fields[:, 4:5] * 0.5 + 0.5).clamp(0, 1)
-        return functional.l1_loss(from_a + share * (from_b - from_a), frames.flatten(0, 1))
+    def _draw(self, dice: Dice) -> Samples:
+        real = round(self._batch * REAL_SHARE) if len(self._real) else 0
+        made = synthetic_samples(self._bank, self._batch - real, dice)
+        if real:
+            picks = self._real.at(dice.integers(real, below=len(self._real))).unpacked()
+            made = joined([picks.flipped(dice.chance(real, share=0.5)), made])
+        told = made.conditions[:, 3] > 0
+        made.words[told & dice.chance(self._batch, share=DROP_CAPTION)] = 0
+        blind = dice.chance(self._batch, share=DROP_GUIDE) & (made.mask[:, 0, 0] < 0)
+        made.guide[blind] = 0
+        made.conditions[:, 3] = made.conditions[:, 3] * ~blind
+        return made
 
 
-def collate(
-    samples: Sequence[Sample], tokenizer: Tokenizer, device: torch.device
-) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Frames (B, FRAMES, 3, H, W), clean motion (B, CHANNELS, SIDE, SIDE) and the network's other inputs."""
+@torch.no_grad()
+def calibrate(network: FlowDenoiser, windows: Samples) -> None:
+    """Set how far the network is trusted beside a motion layer: as far as it mends what real windows show.
 
-    def pictures(arrays: Sequence[np.ndarray]) -> Tensor:
-        return torch.from_numpy(np.stack(arrays)).movedim(-1, 2).float().to(device) / 255
+    Flow and blend apart, in quarters, by the photometric error of one step from pure noise.
+    """
+    was_training = network.training
+    network.eval()
+    noise = Dice(0, windows.clean.device).normal(*windows.clean.shape)
+    time = torch.zeros(len(windows), device=noise.device)
+    given = windows.keys, windows.guide, windows.conditions, windows.words
+    known, made = (
+        _in_parts(network, trust, noise, time, given).unflatten(1, (FRAMES, 5)) for trust in (0.0, 1.0)
+    )
+    errors = {}
+    for flow in TRUSTS:
+        for blend in TRUSTS:
+            share = torch.tensor([flow] * 4 + [blend], device=noise.device)[:, None, None]
+            fields = known.lerp(made, share.expand_as(made)).flatten(1, 2)
+            errors[flow, blend] = functional.l1_loss(shown(fields, windows.keys), windows.frames).item()
+    flow, blend = min(errors, key=errors.__getitem__)
+    network.trust.copy_(torch.tensor([flow] * 4 + [blend]))
+    network.train(was_training)
 
-    def fields(arrays: Sequence[np.ndarray], channels: int) -> Tensor:
-        return torch.from_numpy(np.stack(arrays)).reshape(len(samples), channels, SIDE, SIDE).to(device)
 
-    conditions = [[*s.times, float(s.has_next), 1.0] for s in samples]
-    inputs = {
-        "keys": pictures([s.keys for s in samples]).flatten(1, 2),
-        "guide": fields([s.guide for s in samples], GUIDE),
-        "conditions": torch.tensor(conditions, device=device),
-        "words": torch.tensor([word_ids(tokenizer, s.caption) for s in samples], device=device),
-    }
-    return pictures([s.frames for s in samples]), fields([s.target for s in samples], CHANNELS), inputs
+def _in_parts(
+    network: FlowDenoiser, trust: float, noise: Tensor, time: Tensor, given: tuple[Tensor, ...]
+) -> Tensor:
+    network.trust.fill_(trust)
+    parts = zip(*(part.split(CALIBRATE_PART) for part in (noise, time, *given)), strict=True)
+    return torch.cat([network(*part) for part in parts])
 
 
-def word_ids(tokenizer: Tokenizer, caption: str) -> list[int]:
-    """Token ids, cut and padded with 0 to WORDS."""
-    ids = tokenizer.encode(caption).ids[:WORDS]
-    return [*ids, *[0] * (WORDS - len(ids))]
+def as_coded(keys: Tensor, dice: Dice) -> Tensor:
+    """Blur two keyframes in three, as a code of a few hundred bytes does, each pair by its own strength."""
+    count, side = len(keys), keys.shape[-1]
+    kind = dice.integers(count, below=3)[:, None, None, None]
+    made = keys
+    for number, factor in enumerate((2, 4), start=1):
+        small = functional.avg_pool2d(keys, factor)
+        small = small + dice.normal(*small.shape, scale=0.02)
+        blurred = functional.interpolate(small, size=(side, side), mode="bilinear", align_corners=False)
+        made = torch.where(kind == number, blurred, made)
+    return made
+
+
+def shown(motion: Tensor, keys: Tensor) -> Tensor:
+    """Frames (B, FRAMES, 3, KEY_PX, KEY_PX) that motion (B, CHANNELS, SIDE, SIDE) makes of the keyframes."""
+    fields = motion.reshape(-1, 5, SIDE, SIDE)
+    fields = functional.interpolate(fields, size=(KEY_PX, KEY_PX), mode="bilinear", align_corners=False)
+    pairs = keys.repeat_interleave(FRAMES, dim=0)
+    from_a = warp(pairs[:, :3], fields[:, 0:2] / FLOW_SCALE)
+    from_b = warp(pairs[:, 3:], fields[:, 2:4] / FLOW_SCALE)
+    share = (fields[:, 4:5] * 0.5 + 0.5).clamp(0, 1)
+    return (from_a + share * (from_b - from_a)).unflatten(0, (-1, FRAMES))
+
+
+def _mask_loss(made: Prediction, samples: Samples) -> Tensor:
+    known = (samples.mask >= 0).float()
+    error = functional.binary_cross_entropy_with_logits(
+        made.mask, samples.mask.clamp(min=0), reduction="none"
+    )
+    return (error * known).sum() / known.sum().clamp(min=1)
+
+
+def _match_loss(made: Prediction, samples: Samples) -> Tensor:
+    wanted, trust = samples.match.split([MATCH - 1, 1], dim=1)
+    return FLOW_SCALE * ((made.match - wanted).abs() * trust).sum() / (trust.sum() * (MATCH - 1)).clamp(min=1)

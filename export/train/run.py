@@ -5,14 +5,13 @@ from pathlib import Path
 
 import cv2
 import torch
-from tokenizers import Tokenizer
 
-from export.data.motion import Estimate
+from export.data.windows import Estimate
 from export.train.loop import Plan, Run, Task, TrainingError
 
-NETWORKS = ("captioner", "appearance", "renderer")
+NETWORKS = ("captioner", "appearance", "renderer", "refiner")
 TOKENIZER = "tokenizer.json"
-LEARNING_RATES = {"captioner": 1e-3, "appearance": 1e-3, "renderer": 6e-4}
+LEARNING_RATES = {"captioner": 1e-3, "appearance": 1e-3, "renderer": 6e-4, "refiner": 1e-3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,10 @@ def _task(network: str, place: Place, machine: Machine, estimate: Estimate, seed
         from export.train.appearance import AppearanceTask
 
         return AppearanceTask(place.footage, device, **batch)
+    if network == "refiner":
+        from export.train.refiner import RefinerTask
+
+        return RefinerTask(place.footage, place.work, estimate, device, seed=seed, **batch)
     from export.train.renderer import RendererTask
 
-    tokenizer = place.work / TOKENIZER
-    if not tokenizer.exists():
-        raise TrainingError(f"{tokenizer} does not exist: run `mirage export train captioner` first")
-    words = Tokenizer.from_file(str(tokenizer))
-    return RendererTask(place.footage, words, estimate, device, seed=seed, **batch)
+    return RendererTask(place.footage, place.work, estimate, device, seed=seed, **batch)

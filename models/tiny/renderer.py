@@ -6,9 +6,14 @@
 What is diffused is motion, not pixels (latent flow diffusion, Ni et al., CVPR 2023); frames are the two
 keyframes warped by it. The network predicts the clean sample. One sample holds FRAMES x 5 channels: flow
 to A (x, y), flow to B (x, y), both in frame fractions times FLOW_SCALE, and the blend, -1 all A, 1 all B.
+
+    motion layer's field, or --gate--> + residual = flow       what is known is not learned again:
+    camera and object read     ^                               a residual vanishes at its keyframe's time
+    from the caption           keyframes matched with each other (GMFlow, Xu et al., CVPR 2022)
 """
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -23,6 +28,11 @@ GUIDE = FRAMES * 4
 FLOW_SCALE = 4.0
 WORDS = 24
 TIME_SHIFT = 12.0  # plain times waste steps: smooth flow already shows through much noise
+SURE = 3.0  # logit of the likeliest place of an object that is said to move
+LEAST_WAY = 0.03  # frames a segment; less is no motion of an object
+NEAR = 0.15  # of a segment: so close to a keyframe, motion towards it is held to what is known
+MOTION_WORDS = 64  # ids below are words of motion, as in wire.words
+MOVES = 6  # pan right and down, zoom, roll, an object's way right and down
 CONDITIONS = 4  # time of keyframe A, time of B, B is there, the motion layer is there
 
 
@@ -83,12 +93,100 @@ class Attend(nn.Module):
         return x.reshape(batch, length, self.heads, channels // self.heads).transpose(1, 2)
 
 
+class Matcher(nn.Module):
+    """Finds each cell of one keyframe in the other: softmax over all cells, then the mean place."""
+
+    def __init__(self, width: int = 48) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3 * (KEY_PX // SIDE) ** 2, width, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.GroupNorm(1, width),
+                nn.Conv2d(width, width, 5, padding=2, groups=width),
+                nn.Conv2d(width, width, 1),
+                nn.GELU(),
+                nn.Conv2d(width, width, 1),
+            )
+            for _ in range(3)
+        )
+        self.out = nn.Conv2d(width, 64, 1)
+        self.sharpness = nn.Parameter(torch.tensor(2.5))
+
+    def forward(self, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Take both keyframes unshuffled (B, 24, 32, 32); give flow A to B, B to A (B, 4, 32, 32), and trust.
+
+        Trust (B, 2, 32, 32) is the largest probability of a cell of A, and of one of B.
+        """
+        a, b = (self._features(part) for part in keys.chunk(2, dim=1))
+        place = _places(SIDE, keys)
+        with torch.autocast(keys.device.type, enabled=False):
+            ahead, sure_ahead = self._find(a, b)
+            back, sure_back = self._find(b, a)
+        flows = torch.cat([ahead - place, back - place], 2).transpose(1, 2)
+        trust = torch.stack([sure_ahead, sure_back], 1)
+        return flows.unflatten(2, (SIDE, SIDE)), trust.unflatten(2, (SIDE, SIDE))
+
+    def _find(self, cells: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean place (B, 1024, 2) of each cell (B, C, 32, 32) among the others, and its largest probability.
+
+        The others are looked at in fours: a quarter of the pairs, and the mean lies between their centres.
+        """
+        coarse = functional.normalize(functional.avg_pool2d(others.float(), 2), dim=1).flatten(2)
+        alike = (cells.float() * self.sharpness.exp()).flatten(2).transpose(1, 2) @ coarse
+        chances = alike.softmax(2)
+        return chances @ _places(SIDE // 2, cells)[0], chances.detach().amax(2)
+
+    def _features(self, key: Tensor) -> Tensor:
+        x = self.stem(key)
+        for block in self.blocks:
+            x = x + block(x)
+        return functional.normalize(self.out(x), dim=1)
+
+
+def _places(side: int, like: Tensor) -> Tensor:
+    """Centres of all cells (1, side * side, 2) in fractions of the frame."""
+    line = (torch.arange(side, device=like.device) + 0.5) / side
+    return torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1).reshape(1, side * side, 2)
+
+
+class Commander(nn.Module):
+    """Reads how a caption moves camera and object; words of anything else are all the same to it."""
+
+    def __init__(self, width: int = 64, wide: int = 128) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(MOTION_WORDS + 1, width, padding_idx=0)
+        self.near = nn.Conv1d(width, wide, 5, padding=2)
+        self.far = nn.Conv1d(wide, wide, 5, padding=2)
+        self.out = nn.Sequential(nn.Linear(wide, wide), nn.GELU(), nn.Linear(wide, MOVES))
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Take word ids (B, WORDS), give (B, MOVES) as `commanded` takes them."""
+        x = self.embed(words.clamp(max=MOTION_WORDS)).transpose(1, 2)
+        there = (words > 0).to(x.dtype)[:, None]
+        x = functional.gelu(self.near(x)) * there
+        x = (x + functional.gelu(self.far(x))) * there
+        return self.out(x.amax(2)).float()
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the denoiser makes of one noisy sample, with what it was made of."""
+
+    clean: Tensor  # (B, CHANNELS, SIDE, SIDE)
+    mask: Tensor  # (B, SIDE, SIDE), logits: the object that the caption moves, in keyframe A
+    match: Tensor  # (B, 4, SIDE, SIDE), flow from A to B and from B to A, in fractions of the frame
+    moves: Tensor  # (B, MOVES), as `commanded` takes them
+
+
 class FlowDenoiser(nn.Module):
     """Predicts the clean motion from noisy motion.
 
     noisy (B, 40, 32, 32), time (B,) 0 = noise .. 1 = clean, keys (B, 6, 64, 64) in 0..1, guide
-    (B, 32, 32, 32) the motion layer's flows times FLOW_SCALE, conditions (B, 4), words (B, 24) token ids
-    with 0 where there is none -> (B, 40, 32, 32).
+    (B, 32, 32, 32) the motion layer's flows times FLOW_SCALE, conditions (B, 4), words (B, 24) ids of
+    wire.words, with 0 where there is none -> (B, 40, 32, 32).
+
+    Where the motion layer is there, `trust` (5) says, out of training, how much of what the network adds to
+    its flows and to the even blend is believed: as much as serves real windows best.
     """
 
     def __init__(
@@ -106,8 +204,9 @@ class FlowDenoiser(nn.Module):
             nn.Linear(width * 2 + CONDITIONS, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
         self.unshuffle = nn.PixelUnshuffle(KEY_PX // SIDE)
+        self.matcher = Matcher()
         seen = 6 * (KEY_PX // SIDE) ** 2
-        self.stem = nn.Conv2d(CHANNELS + GUIDE + seen + 2, high, 3, padding=1)
+        self.stem = nn.Conv2d(CHANNELS + GUIDE + seen + 2 + GUIDE + 2, high, 3, padding=1)
         self.down = nn.ModuleList([Mixer(high, width), Mixer(high, width)])
         self.to_middle = nn.Conv2d(high, middle, 2, stride=2)
         self.middle = nn.ModuleList([Mixer(middle, width), Attend(middle, width), Mixer(middle, width)])
@@ -119,26 +218,52 @@ class FlowDenoiser(nn.Module):
         self.middle_up = nn.ModuleList([Mixer(middle, width), Attend(middle, width), Mixer(middle, width)])
         self.from_middle = nn.Conv2d(middle, high * 4, 1)
         self.up = nn.ModuleList([Mixer(high, width), Mixer(high, width)])
-        self.head = nn.Sequential(nn.GroupNorm(1, high), nn.GELU(), nn.Conv2d(high, CHANNELS, 3, padding=1))
+        self.head = nn.Sequential(
+            nn.GroupNorm(1, high), nn.GELU(), nn.Conv2d(high, CHANNELS + FRAMES + 1, 3, padding=1)
+        )
+        self.commander = Commander()
+        for parameter in self.head[2].parameters():
+            nn.init.zeros_(parameter)
+        self.trust: Tensor
+        self.register_buffer("trust", torch.ones(5))
         self.grid: Tensor
         self.register_buffer("grid", _grid(SIDE), persistent=False)
 
     def forward(
         self, noisy: Tensor, time: Tensor, keys: Tensor, guide: Tensor, conditions: Tensor, words: Tensor
     ) -> Tensor:
+        return self.predict(noisy, time, keys, guide, conditions, words).clean
+
+    def predict(
+        self, noisy: Tensor, time: Tensor, keys: Tensor, guide: Tensor, conditions: Tensor, words: Tensor
+    ) -> Prediction:
+        """Do what `forward` does, and tell what it rests on."""
         read = self._read(words)
         there = (words > 0).to(read.dtype)[..., None]
         sentence = (read * there).sum(1) / there.sum(1).clamp(min=1)
         pooled = self.pool(torch.cat([sentence, _wave(time, sentence.shape[1]), conditions], dim=1))
         where = self.grid.expand(noisy.shape[0], -1, -1, -1)
-        x = self.stem(torch.cat([noisy, guide, self.unshuffle(keys * 2 - 1), where], dim=1))
+        pictures = self.unshuffle(keys * 2 - 1)
+        match, trust = self.matcher(pictures)
+        matched = between(match, conditions)
+        x = self.stem(torch.cat([noisy, guide, pictures, where, matched.flatten(1, 2), trust], dim=1))
         high = self._run(self.down, x, pooled, read)
         middle = self._run(self.middle, self.to_middle(high), pooled, read)
         low = self._run(self.low, self.to_low(middle), pooled, read)
         middle = middle + functional.pixel_shuffle(self.from_low(low), 2)
         middle = self._run(self.middle_up, middle, pooled, read)
         high = self._run(self.up, high + functional.pixel_shuffle(self.from_middle(middle), 2), pooled, read)
-        return self.head(high) + _spread(guide)
+        change, gate, mask = self.head(high).float().split([CHANNELS, FRAMES, 1], dim=1)
+        moves = self.commander(words)
+        told = conditions[:, 3, None, None, None, None]
+        known = guide.unflatten(1, (FRAMES, 4)) * told
+        known = known + commanded(moves, located(mask, moves), conditions) * (1 - told)
+        trust = torch.ones_like(self.trust) if self.training else self.trust
+        trust = 1 - told * (1 - trust[:, None, None])
+        share = (gate - 3).sigmoid().unflatten(1, (FRAMES, 1)) * conditions[:, 2, None, None, None, None]
+        fields = known + trust[:, :, :1] * share * (matched - known)
+        clean = _finished(fields, trust * change.unflatten(1, (FRAMES, 5)), conditions)
+        return Prediction(clean, mask[:, 0], match, moves)
 
     def _read(self, words: Tensor) -> Tensor:
         x = self.embed(words) + self.order
@@ -156,10 +281,74 @@ def _grid(side: int) -> Tensor:
     return torch.stack(torch.meshgrid(line, line, indexing="xy"))[None]
 
 
-def _spread(guide: Tensor) -> Tensor:
-    """Lay the guide's flows where a sample has them: what the network adds is what the guide leaves out."""
-    fields = guide.reshape(-1, FRAMES, 4, SIDE, SIDE)
-    return functional.pad(fields, (0, 0, 0, 0, 0, 1)).reshape(-1, CHANNELS, SIDE, SIDE)
+def _frame_times(like: Tensor) -> Tensor:
+    """Give the times (1, FRAMES, 1, 1, 1) of a segment's frames."""
+    return torch.linspace(0, 1, FRAMES, device=like.device).reshape(1, FRAMES, 1, 1, 1)
+
+
+def between(match: Tensor, conditions: Tensor) -> Tensor:
+    """Flows (B, FRAMES, 4, S, S), scaled, of frames between (or beyond) keyframes that match so.
+
+    Motion is taken to be even: the mix of both flows of Super SloMo (Jiang et al., CVPR 2018).
+    """
+    first, second = (conditions[:, n, None, None, None, None] for n in (0, 1))
+    ahead, back = match[:, None, 0:2], match[:, None, 2:4]
+    done = (_frame_times(match) - first) / (second - first)
+    left = 1 - done
+    to_a = done.square() * back - left * done * ahead
+    to_b = left.square() * ahead - left * done * back
+    return torch.cat([to_a, to_b], 2) * FLOW_SCALE * conditions[:, 2, None, None, None, None]
+
+
+def located(mask: Tensor, moves: Tensor) -> Tensor:
+    """Where the object is that a caption moves: (B, 1, S, S) in 0..1, of logits (B, 1, S, S).
+
+    Logits count against the largest: what is said to move is somewhere. Nowhere, where nothing is said to.
+    """
+    said = (moves[:, 4:6].abs().sum(1) / LEAST_WAY).clamp(max=1).reshape(-1, 1, 1, 1)
+    return (mask - mask.amax((2, 3), keepdim=True) + SURE).sigmoid() * said
+
+
+def commanded(moves: Tensor, mask: Tensor, conditions: Tensor) -> Tensor:
+    """Flows (B, FRAMES, 4, S, S), scaled, of a camera and one object.
+
+    moves (B, 6): the camera's pan right and down in frames, zoom in octaves, roll in quarter turns, and the
+    object's displacement right and down; mask (B, 1, S, S) in 0..1: where the object is in keyframe A.
+    """
+    times, place = _frame_times(moves), _places(SIDE, moves).reshape(1, 1, SIDE, SIDE, 2).movedim(-1, 2)
+    pan, way = (moves[:, n : n + 2].reshape(-1, 1, 2, 1, 1) for n in (0, 4))
+    first, second = (conditions[:, n].reshape(-1, 1, 1, 1, 1) for n in (0, 1))
+    where = (way * (first - times)).expand(-1, -1, -1, SIDE, SIDE).flatten(0, 1)
+    here = warp(mask.repeat_interleave(FRAMES, dim=0), where).unflatten(0, (-1, FRAMES))
+    flows = []
+    for key in (first, second):
+        apart = key - times
+        scale = (moves[:, 2].reshape(-1, 1, 1, 1, 1) * apart * math.log(2)).exp()
+        angle = moves[:, 3].reshape(-1, 1, 1, 1, 1) * (math.pi / 2) * apart
+        offset = place - 0.5 - pan * times
+        across = torch.cat([-offset[:, :, 1:], offset[:, :, :1]], 2)
+        camera = scale * (angle.cos() * offset + angle.sin() * across) + 0.5 + pan * key - place
+        flows.append(camera + here * (way * apart - camera))
+    flows[1] = flows[1] * conditions[:, 2].reshape(-1, 1, 1, 1, 1)
+    return torch.cat(flows, 2) * FLOW_SCALE
+
+
+def _finished(fields: Tensor, change: Tensor, conditions: Tensor) -> Tensor:
+    """Add the residual (B, FRAMES, 5, S, S) to flows (B, FRAMES, 4, S, S), and the blend.
+
+    At a keyframe's own time nothing is added to the flow towards it: that frame is the keyframe. A
+    segment begins all with A and ends all with B, which is the A of the next: so segments join.
+    """
+    first, second, follows = (conditions[:, n, None, None, None, None] for n in (0, 1, 2))
+    times = _frame_times(fields)
+    near_a, near_b = (((times - key).abs() / NEAR).clamp(max=1) for key in (first, second))
+    to_a = fields[:, :, 0:2] + near_a * change[:, :, 0:2]
+    to_b = fields[:, :, 2:4] + near_b * follows * change[:, :, 2:4]
+    even = ((times - first) / (second - first)).clamp(0, 1) * 2 - 1
+    inside = (times * (1 - times) > 0).to(fields.dtype)
+    free = inside * (even + change[:, :, 4:5]) + (1 - inside) * (times * 2 - 1)
+    blend = free * follows - (1 - follows)
+    return torch.cat([to_a, to_b, blend], 2).flatten(1, 2)
 
 
 def _wave(time: Tensor, width: int) -> Tensor:

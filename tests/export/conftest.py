@@ -18,14 +18,14 @@ def texture(seed: int, height: int = 96, width: int = 128) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def write_clip(path: Path, seed: int, seconds: float = 2.2) -> None:
-    """Write a clip in which a texture slides to the right."""
+def write_clip(path: Path, seed: int, seconds: float = 2.2, step_px: int = 6) -> None:
+    """Write a clip in which a texture slides to the right by `step_px` a frame."""
     wide = texture(seed, width=320)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(12))
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
         for number in range(round(seconds * 12)):
-            picture = np.ascontiguousarray(wide[:, 180 - 6 * number : 308 - 6 * number])
+            picture = np.ascontiguousarray(wide[:, 180 - step_px * number : 308 - step_px * number])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
 

@@ -21,15 +21,18 @@ from export.data.grids import real_grids, synthetic_grids
 from export.train.appearance import AppearanceTask, Codec
 from export.train.captioner import CaptionerTask, to_pixels
 from export.train.loop import Plan, Run, load_average
+from export.train.refiner import RefinerTask
 from export.train.renderer import RendererTask
 from models.tiny import captioner
 from models.tiny.appearance import from_tokens, to_tokens
+from models.tiny.refiner import Refiner
 from models.tiny.renderer import FlowDenoiser, sample
 from wire.bundle import Bundle, BundleError
 from wire.documents import CameraInfo
 from wire.motion import CameraMotion, Motion
 from wire.policy import Policy
 from wire.segment import Segment
+from wire.words import SIZE
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,15 +47,17 @@ STEPS = Plan(steps=2)
 
 @pytest.fixture(scope="module")
 def checkpoints(footage_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Train all three networks for two steps."""
+    """Train all networks for two steps."""
     torch.manual_seed(0)
     work = tmp_path_factory.mktemp("work")
     words = CaptionerTask(footage_folder, work, CPU, batch=4, synthetic=8)
     words.tokenizer.save(str(work / "tokenizer.json"))
     Run(words, STEPS, work / "captioner.pt", resume=False).train()
     Run(AppearanceTask(footage_folder, CPU, batch=2), STEPS, work / "appearance.pt", resume=False).train()
-    motion = RendererTask(footage_folder, words.tokenizer, estimate_motion, CPU, batch=2)
+    motion = RendererTask(footage_folder, work, estimate_motion, CPU, batch=4)
     Run(motion, STEPS, work / "renderer.pt", resume=False).train()
+    repair = RefinerTask(footage_folder, work, estimate_motion, CPU, batch=2)
+    Run(repair, STEPS, work / "refiner.pt", resume=False).train()
     return work
 
 
@@ -121,8 +126,7 @@ def test_pictures_on_onnx_runtime_are_those_of_torch(bundle: Bundle, checkpoints
 
 def test_motion_on_onnx_runtime_is_that_of_torch(bundle: Bundle, checkpoints: Path) -> None:
     denoiser = session(bundle, "receiver/flow_denoiser.onnx")
-    vocabulary = _vocabulary(bundle)
-    network = FlowDenoiser(vocabulary)
+    network = FlowDenoiser(SIZE)
     load_average(checkpoints / "renderer.pt", network)
     network.eval()
     random = torch.Generator().manual_seed(0)
@@ -130,8 +134,8 @@ def test_motion_on_onnx_runtime_is_that_of_torch(bundle: Bundle, checkpoints: Pa
     inputs = {
         "keys": torch.rand(1, 6, 64, 64, generator=random),
         "guide": torch.randn(1, 32, 32, 32, generator=random),
-        "conditions": torch.tensor([[0.1, 1.1, 1.0, 1.0]]),
-        "words": torch.randint(1, vocabulary, (1, 24), generator=random),
+        "conditions": torch.tensor([[0.1, 1.1, 1.0, 0.5]]),
+        "words": torch.randint(1, SIZE, (1, 24), generator=random),
     }
     wanted = sample(network, noise, **inputs, steps=1).numpy()
     arrays = {name: value.numpy() for name, value in inputs.items()}
@@ -139,10 +143,17 @@ def test_motion_on_onnx_runtime_is_that_of_torch(bundle: Bundle, checkpoints: Pa
     assert np.abs(made - wanted).max() < 0.02 * max(1.0, float(np.abs(wanted).max()))
 
 
-def _vocabulary(bundle: Bundle) -> int:
-    from tokenizers import Tokenizer
-
-    return int(Tokenizer.from_file(str(bundle.path("tables/tokenizer.json"))).get_vocab_size())
+def test_changes_on_onnx_runtime_are_those_of_torch(bundle: Bundle, checkpoints: Path) -> None:
+    network = Refiner(SIZE)
+    load_average(checkpoints / "refiner.pt", network)
+    random = torch.Generator().manual_seed(0)
+    seen = torch.rand(2, 8, 256, 256, generator=random)
+    words = torch.randint(1, SIZE, (2, 24), generator=random)
+    with torch.inference_mode():
+        wanted = network.eval()(seen, words).numpy()
+    given = {"seen": seen.numpy(), "words": words.numpy()}
+    (made,) = session(bundle, "receiver/refiner.onnx").run(None, given)
+    assert np.abs(made - wanted).max() < 0.02 * max(0.1, float(np.abs(wanted).max()))
 
 
 def test_a_packet_of_the_new_bundle_becomes_frames(bundle: Bundle) -> None:

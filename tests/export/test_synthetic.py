@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from export.data.grids import mirror_words
-from export.data.motion import synthetic_sample
 from export.data.synthetic import (
     Camera,
     Scene,
@@ -70,15 +69,6 @@ def test_a_sprite_hides_what_is_behind_it() -> None:
     assert seen[16, 9] == 0  # uncovered at the end, behind the sprite at the start
     assert seen[16, 22] == 1  # the sprite itself
     assert seen[2, 2] == 1
-
-
-def test_a_mirrored_sample_mirrors_flow_and_words() -> None:
-    sample = synthetic_sample(np.random.default_rng(3), TEXTURES)
-    mirror = sample.mirrored()
-    assert np.array_equal(mirror.frames, sample.frames[:, :, ::-1])
-    assert np.allclose(mirror.target[:, 0], -sample.target[:, 0, :, ::-1])
-    assert np.allclose(mirror.target[:, 1], sample.target[:, 1, :, ::-1])
-    assert mirror.mirrored().caption == sample.caption
 
 
 def test_mirroring_swaps_left_and_right_only() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cloud.render.clip import render_segment
 from cloud.render.preview import PreviewRenderer
 from cloud.render.renderer import Context, RenderError
 from edge.appearance import AppearanceEncoder
@@ -18,6 +19,7 @@ from wire.motion import CameraMotion, Motion
 from wire.neighbours import UNKNOWN
 from wire.policy import Policy
 from wire.segment import Segment
+from wire.words import WORD_SPEED
 
 CAMERA = CameraInfo("yard", 320, 180, 10.0)
 NOBODY = Context(None, None)
@@ -109,6 +111,66 @@ def test_the_motion_layer_moves_the_picture_its_way(
     moved = displacement(renderer.render(moving, NOBODY, CAMERA, POLICY, seed=0))
     assert moved * pan > 0
     assert abs(moved) == pytest.approx(abs(pan), rel=0.5)
+
+
+def scene(shift: float) -> NDArray[np.uint8]:
+    """Blocks on a gradient, moved to the right by `shift` of the width."""
+    picture = np.empty((180, 320, 3), np.uint8)
+    picture[:] = np.linspace(50, 120, 320, dtype=np.uint8)[None, :, None]
+    for x, y, shade in ((40, 30, (220, 60, 50)), (150, 80, (230, 210, 190)), (230, 20, (40, 90, 200))):
+        left = round(x + shift * 320)
+        picture[y : y + 70, max(left, 0) : left + 60] = shade
+    return picture
+
+
+def steps(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Mean absolute differences of neighbouring frames (T - 1,)."""
+    return np.asarray(np.abs(np.diff(frames.astype(np.int16), axis=0)).mean((1, 2, 3)), np.float64)
+
+
+@pytest.mark.parametrize("keyframe_ms", [0, 400])
+def test_segments_join_without_a_jump(bundle: Bundle, renderer: PreviewRenderer, keyframe_ms: int) -> None:
+    encoder, pan = AppearanceEncoder(bundle), 0.1
+    segments = [
+        Segment(
+            2000 * number, 2000, "colored blocks camera pans left", Motion(CameraMotion(pan_x=pan)),
+            encoder.encode(scene(pan * (number + keyframe_ms / 2000))), keyframe_ms,
+            still=False, cut=False, sequence=number,
+        )
+        for number in range(3)
+    ]  # fmt: skip
+    shown = [render_segment(segments, number, CAMERA, renderer, POLICY, 0) for number in range(2)]
+    inside = np.concatenate([steps(frames) for frames in shown])
+    across = steps(np.stack([shown[0][-1], shown[1][0]]))[0]
+    assert across < 1.5 * inside.max()
+
+
+def test_a_moving_segment_ends_like_the_still_one_after_it(bundle: Bundle, renderer: PreviewRenderer) -> None:
+    tokens = [AppearanceEncoder(bundle).encode(scene(shift)) for shift in (0.0, 0.05)]
+    moving = Segment(
+        0, 2000, "colored blocks", Motion(CameraMotion(pan_x=0.05)), tokens[0], 0, still=False, cut=False
+    )
+    still = replace(moving, start_ms=2000, motion=Motion(), tokens=tokens[1], still=True, sequence=1)
+    shown = [render_segment([moving, still], number, CAMERA, renderer, POLICY, 0) for number in range(2)]
+    across = steps(np.stack([shown[0][-1], shown[1][0]]))[0]
+    assert across < 1.5 * steps(shown[0]).max()
+
+
+def test_one_step_moves_the_picture_too(renderer: PreviewRenderer, segment: Segment) -> None:
+    moving = replace(segment, motion=Motion(CameraMotion(pan_x=0.2)), caption="a white box")
+    frames = renderer.render(moving, NOBODY, CAMERA, replace(POLICY, steps=1), seed=0)
+    assert displacement(frames) == pytest.approx(0.2, rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("words", "sign"), [("camera pans left quickly", 1), ("camera pans right quickly", -1)]
+)
+def test_the_caption_alone_moves_the_picture_its_way(
+    renderer: PreviewRenderer, segment: Segment, words: str, sign: int
+) -> None:
+    told = replace(segment, motion=None, caption=f"a white box on a gray floor {words}")
+    moved = displacement(renderer.render(told, NOBODY, CAMERA, POLICY, seed=0))
+    assert moved == pytest.approx(sign * WORD_SPEED["quickly"], rel=0.4)
 
 
 def test_tokens_of_another_grid_are_refused(renderer: PreviewRenderer, segment: Segment) -> None:
