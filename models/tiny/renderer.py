@@ -303,10 +303,12 @@ def between(match: Tensor, conditions: Tensor) -> Tensor:
 def located(mask: Tensor, moves: Tensor) -> Tensor:
     """Where the object is that a caption moves: (B, 1, S, S) in 0..1, of logits (B, 1, S, S).
 
-    Logits count against the largest: what is said to move is somewhere. Nowhere, where nothing is said to.
+    Logits count against the largest, for what is said to move is somewhere, and as much as the largest is
+    believed: better nothing moves than everything. Nowhere, where nothing is said to move.
     """
     said = (moves[:, 4:6].abs().sum(1) / LEAST_WAY).clamp(max=1).reshape(-1, 1, 1, 1)
-    return (mask - mask.amax((2, 3), keepdim=True) + SURE).sigmoid() * said
+    likeliest = mask.amax((2, 3), keepdim=True)
+    return (mask - likeliest + SURE).sigmoid() * likeliest.sigmoid() * said
 
 
 def commanded(moves: Tensor, mask: Tensor, conditions: Tensor) -> Tensor:

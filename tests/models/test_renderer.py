@@ -125,12 +125,13 @@ def test_a_commanded_object_takes_its_mask_along() -> None:
 
 def test_what_is_said_to_move_is_somewhere_and_else_nowhere() -> None:
     logits = torch.full((2, 1, SIDE, SIDE), -6.0)
-    logits[..., 12:20, 4:12] = -2
+    logits[..., 12:20, 4:12] = 4
     moves = torch.tensor([[0.3, 0, 0, 0, 0.2, 0], [0.3, 0, 0, 0, 0, 0]])
     where = located(logits, moves)
     assert where[0, 0, 16, 8] > 0.9
     assert where[0, 0, 2, 2] < 0.3
     assert not where[1].any()
+    assert located(logits - 9, moves).max() < 0.1  # a guess that is hardly believed
 
 
 def test_even_motion_lies_between_keyframes_that_match() -> None:
