@@ -307,8 +307,8 @@ def draw(bank: Bank, count: int, dice: Dice) -> Scenes:
 
 def _camera_kind(dice: Dice, crowded: Tensor) -> Tensor:
     """Draw STATIC, PAN, ZOOM or ROLL: before cut-outs the camera mostly rests."""
-    shares = torch.where(crowded[:, None], torch.tensor([0.6, 0.85, 0.95]), torch.tensor([0.15, 0.7, 0.9]))
-    return (dice.uniform(len(crowded), 1) > shares.to(dice.device)).sum(1)
+    rest, move = (torch.tensor(row, device=dice.device) for row in ([0.6, 0.85, 0.95], [0.15, 0.7, 0.9]))
+    return (dice.uniform(len(crowded), 1) > torch.where(crowded[:, None], rest, move)).sum(1)
 
 
 def _draw_camera(
