@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import track
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from export.captioner_graphs import DECODER, ENCODER, export_captioner
 from export.data import footage
-from export.data.synthetic import draw_scene
+from export.data.phrases import CAMERA_PHRASES
+from export.grammar import Grammar
 from export.graph import export_module
 from export.tables import text_tables, token_tables
-from export.train.appearance import COARSE_PLANES, FRAMES_PER_SECOND, Codec
-from export.train.captioner import captions
+from export.train.appearance import COARSE_PLANES, Codec, load_decoder, load_pictures, to_input
+from export.train.captioner import load_captioner, spoken
 from export.train.loop import load_average
 from models.tiny import appearance, captioner, refiner, renderer
 from wire.words import SIZE
@@ -32,10 +32,9 @@ from wire.words import SIZE
 CHECKPOINTS = ("captioner.pt", "appearance.pt", "renderer.pt")
 REFINER_GRAPH = "receiver/refiner.onnx"
 REFINER = "refiner.pt"  # optional: without it, warped keyframes are shown as they are
-DEFAULT_PLANES = 8
-TABLE_FRAMES_PX = 224
-SEGMENT_S = 2.0  # between keyframes of which the next is coded as a change
-SCENE_CAPTIONS = 400  # synthetic captions that the text tables see beside the written ones
+DEFAULT_PLANES = 12
+SCENE_CAPTIONS = 3000  # sentences of the grammar that the text tables see beside the written captions
+MOVING_CAPTIONS = 0.3  # share of captions that end in what the camera does
 
 
 class BuildError(RuntimeError):
@@ -43,7 +42,7 @@ class BuildError(RuntimeError):
 
 
 class TokenEncoder(nn.Module):
-    """The sender's half: a picture (1, 3, 128, 128) in 0..1 to tokens (1, 12, 8, 8) int32."""
+    """The sender's half: a picture (1, 3, 128, 128) in 0..1 to tokens (1, 24, 8, 8) int32."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
@@ -54,7 +53,7 @@ class TokenEncoder(nn.Module):
 
 
 class ClampedDecoder(nn.Module):
-    """The receiver's half: a code (B, 12, 8, 8), 0 where a plane is absent, to a picture in 0..1."""
+    """The receiver's half: codes (B, 24, 8, 8), 0 where nothing is known, to pictures (B, 3, 256, 256)."""
 
     def __init__(self, decoder: nn.Module) -> None:
         super().__init__()
@@ -77,19 +76,17 @@ def build_tiny(bundle: Path, checkpoints: Path, folder: Path, note: Callable[[st
             raise BuildError(f"{checkpoints / name} does not exist: run `mirage export train` first")
     if not footage.photos(folder) + footage.clips(folder):
         raise footage.FootageError(f"{folder} holds no picture or clip to count tokens on")
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
     bundle.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=bundle.parent, prefix=".build-") as scratch:
         made = Path(scratch)
         note("captioner")
-        words = captioner.build_captioner(tokenizer.get_vocab_size())
-        load_average(checkpoints / "captioner.pt", words)
-        export_captioner(words, made / "sender")
+        export_captioner(load_captioner(checkpoints / "captioner.pt"), made / "sender")
         (made / "tables").mkdir()
         shutil.copyfile(tokenizer_file, made / "tables/tokenizer.json")
         note("appearance")
         codec = Codec()
         load_average(checkpoints / "appearance.pt", codec)
+        load_decoder(checkpoints / "decoder.pt", codec)
         codec.eval()
         _export_appearance(codec, made)
         note("renderer")
@@ -141,51 +138,34 @@ def _export_refiner(repair: nn.Module, made: Path) -> None:
 
 
 def _write_tables(codec: Codec, folder: Path, made: Path) -> None:
-    from export.data.grids import photo_textures
+    _save_tables(made / "tables/text.npz", text_tables(sayable(folder)))
+    tokens = encode_pictures(codec.encoder, folder)
+    _save_tables(made / "tables/tokens.npz", token_tables(tokens, appearance.LEVELS, COARSE_PLANES))
 
-    textures = photo_textures(folder, 16)
-    random = np.random.default_rng(0)
-    spoken = [draw_scene(random, textures).caption() for _ in range(SCENE_CAPTIONS if textures else 0)]
-    _save_tables(made / "tables/text.npz", text_tables(captions(folder) + spoken))
-    tokens, pairs = encode_pictures(codec, folder)
-    _save_tables(made / "tables/tokens.npz", token_tables(tokens, appearance.LEVELS, COARSE_PLANES, pairs))
+
+def sayable(folder: Path) -> list[str]:
+    """Captions as devices send them: written ones and sentences, most of them with a camera at rest."""
+    random, grammar = np.random.default_rng(0), Grammar.shipped()
+    texts = spoken(folder) + [grammar.draw(random) for _ in range(SCENE_CAPTIONS)]
+    phrases = [phrase for phrase in CAMERA_PHRASES if phrase and phrase != "camera static"]
+    moving = random.random(len(texts)) < MOVING_CAPTIONS
+    return [f"{t} {random.choice(phrases)}" if moves else t for t, moves in zip(texts, moving, strict=True)]
 
 
 def _save_tables(path: Path, tables: Mapping[str, NDArray[np.generic]]) -> None:
     np.savez_compressed(path, allow_pickle=False, **tables)
 
 
-def encode_pictures(codec: Codec, folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Encode all training pictures and their mirror images, whole frames as on the device: (N, 12, 8, 8).
-
-    Also tells which of them are of one clip, a segment's length apart: (M, 2).
-    """
-    paths = [p for p in footage.photos(folder) if not footage.is_held_out(p)]
-    pictures = [footage.read_photo(path, TABLE_FRAMES_PX) for path in paths]
-    pairs, apart = list[tuple[int, int]](), round(SEGMENT_S * FRAMES_PER_SECOND)
-    for path in footage.clips(folder):
-        if not footage.is_held_out(path):
-            first = len(pictures)
-            pictures += [frame for _, frame in footage.read_frames(path, TABLE_FRAMES_PX, FRAMES_PER_SECOND)]
-            pairs += [(at, at + apart) for at in range(first, len(pictures) - apart)]
+def encode_pictures(encoder: nn.Module, folder: Path) -> NDArray[np.uint8]:
+    """Encode all training pictures and their mirror images, whole frames as on the device: (N, P, 8, 8)."""
+    pictures = load_pictures(folder)
     rows = []
-    for picture in track(pictures, "tokens of training pictures"):
-        for seen in (picture, picture[:, ::-1]):
-            with torch.inference_mode():
-                code = codec.encoder(torch.from_numpy(to_input(seen)))
-            rows.append(appearance.to_tokens(code)[0].to(torch.uint8).numpy())
-    if not rows:
-        raise footage.FootageError(f"{folder} holds no picture or clip to count tokens on")
-    upright = 2 * np.array(pairs, np.int64).reshape(-1, 2)
-    return np.stack(rows), np.concatenate([upright, upright + 1])
-
-
-def to_input(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Squash RGB (H, W, 3) to the encoder's input (1, 3, 128, 128) in 0..1."""
-    import cv2
-
-    small = cv2.resize(picture, (appearance.IMAGE_PX, appearance.IMAGE_PX), interpolation=cv2.INTER_AREA)
-    return (small / np.float32(255)).transpose(2, 0, 1)[None].astype(np.float32)
+    for picture in track(pictures.split(8), "tokens of training pictures"):
+        seen = to_input(picture.float() / 255)
+        with torch.inference_mode():
+            code = encoder(torch.cat([seen, seen.flip(3)]))
+        rows.append(appearance.to_tokens(code).to(torch.uint8).numpy())
+    return np.concatenate(rows)
 
 
 def _write_manifest(made: Path, name: str) -> None:
@@ -209,6 +189,7 @@ tile_px = {captioner.TILE_PX}
 mean = {list(captioner.MEAN)}
 std = {list(captioner.DEVIATION)}
 layout = [{layout}]
+motion_words = true
 
 [appearance]
 encoder = "sender/appearance_encoder.onnx"

@@ -1,4 +1,4 @@
-"""Estimates the tables of one plane of tokens, alone and as changes; see `wire.planes` for what they are.
+"""Estimates the tables of one plane of tokens; see `wire.planes` for what they are.
 
 weights       least squares of the value, then of how far that was off
 limits        so that about equally many tokens fall between them
@@ -20,8 +20,7 @@ Tokens = NDArray[np.uint8]
 
 _CHUNK = 500  # keyframes worked on at a time, for memory's sake
 _RIDGE = 200.0  # pulls weights to zero where data is thin
-_ALONE_BINS, _ALONE_SPREADS, _ALONE_PRIOR = 24, 8, 12.0
-_CHANGE_BINS, _CHANGE_SPREADS, _CHANGE_PRIOR = 4, 12, 100.0
+_BINS, _SPREADS, _PRIOR = 24, 8, 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,8 @@ class Features:
     inner_rough: int
 
 
-def tables_alone(tokens: Tokens, plane: int, levels: int) -> dict[str, Array]:
-    """Tables for `plane` of keyframes (N, D, h, w) by themselves."""
+def plane_tables(tokens: Tokens, plane: int, levels: int) -> dict[str, Array]:
+    """Tables for `plane` of keyframes (N, D, h, w)."""
 
     def features() -> Iterator[Features]:
         for chunk in _chunks(tokens):
@@ -49,57 +48,23 @@ def tables_alone(tokens: Tokens, plane: int, levels: int) -> dict[str, Array]:
 
     target = _centred(tokens[:, plane], levels)
     tables, value, spread = _weigh(features, target)
-    tables["bins"], row = _cut(value, _ALONE_BINS)
-    tables["spreads"], column = _cut(spread, _ALONE_SPREADS)
-    counts = np.zeros((_ALONE_BINS, _ALONE_SPREADS, levels))
+    tables["bins"], row = _cut(value, _BINS)
+    tables["spreads"], column = _cut(spread, _SPREADS)
+    counts = np.zeros((_BINS, _SPREADS, levels))
     np.add.at(counts, (row, column, tokens[:, plane].ravel()), 1)
     whole = counts.sum(axis=(0, 1)) + 1
-    by_row = _shares(counts.sum(axis=1) + _ALONE_PRIOR * _shares(whole))
-    tables["frequencies"] = _quantise(_shares(counts + _ALONE_PRIOR * by_row[:, None]))
+    by_row = _shares(counts.sum(axis=1) + _PRIOR * _shares(whole))
+    tables["frequencies"] = _quantise(_shares(counts + _PRIOR * by_row[:, None]))
     return tables
-
-
-def tables_of_changes(before: Tokens, after: Tokens, plane: int, levels: int) -> dict[str, Array]:
-    """Tables for `plane` of keyframes `after` (M, D, h, w), each as a change of one of `before`."""
-
-    def features() -> Iterator[Features]:
-        for then, now in zip(_chunks(before), _chunks(after), strict=True):
-            old = surroundings(then[:, : plane + 1], levels)
-            around = surroundings(now[:, :plane], levels)
-            change = around - old[..., :-9]
-            own = surroundings(now[:, plane : plane + 1], levels)[..., OWN]
-            moved = own - old[..., -9:][..., OWN]
-            values = _rows(around, change, old[..., -9:], own, moved)
-            yield Features(values, _rows(np.abs(change), np.abs(moved)), 8, 4)
-
-    target, known = _centred(after[:, plane], levels), _centred(before[:, plane], levels)
-    tables, value, spread = _weigh(features, target, known)
-    tables["bins"], row = _cut(value - (known << WEIGHT_BITS), _CHANGE_BINS)
-    tables["spreads"], column = _cut(spread, _CHANGE_SPREADS)
-    counts = np.zeros((_CHANGE_BINS, _CHANGE_SPREADS, levels, levels))
-    np.add.at(counts, (row, column, before[:, plane].ravel(), after[:, plane].ravel()), 1)
-    tables["frequencies"] = _quantise(_shares(counts + _CHANGE_PRIOR * _by_difference(counts)))
-    return tables
-
-
-def _by_difference(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares (..., levels, levels) as if only the difference of both levels mattered."""
-    levels = counts.shape[-1]
-    differ = np.subtract.outer(np.arange(levels), np.arange(levels)) + levels - 1
-    sums = np.full((*counts.shape[:-2], 2 * levels - 1), 0.02)
-    for then in range(levels):
-        for now in range(levels):
-            sums[..., differ[now, then]] += counts[..., then, now]
-    return _shares(sums[..., differ.T])
 
 
 def _weigh(
-    features: Callable[[], Iterator[Features]], target: Integers, known: Integers | None = None
+    features: Callable[[], Iterator[Features]], target: Integers
 ) -> tuple[dict[str, Array], Integers, Integers]:
-    """Fit weights, of the spread around `known` if given, else around the value; give sums under them too."""
+    """Fit weights of the value, and of the spread around it; give sums under them too."""
     values = _least_squares((chunk.values for chunk in features()), target.astype(np.float64))
     value = np.concatenate([_sums(chunk.values, values) for chunk in features()])
-    missed = np.abs(target - (value / 2**WEIGHT_BITS if known is None else known))
+    missed = np.abs(target - value / 2**WEIGHT_BITS)
     rough = _least_squares((chunk.rough for chunk in features()), missed.astype(np.float64))
     spread = np.concatenate([_sums(chunk.rough, rough) for chunk in features()])
     first = next(features())

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from export.lexicon import lexicon
 from export.ngrams import Counts, count_ngrams, ngram_tables
-from export.planes import tables_alone, tables_of_changes
+from export.planes import plane_tables
 from wire.ngram import CLASS_CONTEXT, EMIT_BITS, WORD_CONTEXT
 from wire.text import END, ESCAPE, FIRST_WORD, SPELLED, SPELLING_CONTEXT
 
@@ -81,26 +81,11 @@ def _word_counts(coded: list[list[int]], masked: list[list[int]]) -> list[Counts
     return counts
 
 
-def token_tables(
-    tokens: NDArray[np.uint8],
-    levels: int,
-    coarse_planes: int,
-    pairs: NDArray[np.int64] | None = None,
-) -> dict[str, Array]:
-    """Tables of `wire.tokens.TokenModel` from training tokens (N, D, h, w).
-
-    `pairs` (M, 2) name keyframes that followed each other, as far apart as segments are; without
-    them there are no tables for changes, and every keyframe is coded by itself.
-    """
+def token_tables(tokens: NDArray[np.uint8], levels: int, coarse_planes: int) -> dict[str, Array]:
+    """Tables of `wire.tokens.TokenModel` from training tokens (N, D, h, w)."""
     _, planes, height, width = tokens.shape
     tables: dict[str, Array] = {"shape": np.array([levels, planes, height, width, coarse_planes], np.int32)}
     for plane in range(planes):
-        for name, array in tables_alone(tokens, plane, levels).items():
+        for name, array in plane_tables(tokens, plane, levels).items():
             tables[f"alone{plane}_{name}"] = array
-        if pairs is None or not len(pairs):
-            continue
-        # Backwards too: what can appear can vanish.
-        before, after = tokens[pairs.T.ravel()], tokens[pairs[:, ::-1].T.ravel()]
-        for name, array in tables_of_changes(before, after, plane, levels).items():
-            tables[f"change{plane}_{name}"] = array
     return tables

@@ -61,6 +61,7 @@ _training(
     "captioner", "Train what says what is seen and how it moves. Writes the tokenizer too: train it first."
 )
 _training("appearance", "Train the code of a keyframe: encoder and decoder together.")
+_training("decoder", "Train the decoder of the appearance code further, without changing what it decodes.")
 _training("renderer", "Train the diffusion of motion between keyframes.")
 _training("refiner", "Train what repairs warped keyframes. It sees the appearance code: train that first.")
 

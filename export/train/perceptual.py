@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 TAPS = (2, 4, 10)  # blocks at strides 4, 8 and 16
+DEEP_TAPS = (*TAPS, 15)  # and the last one, at stride 32
 
 
 def load_lite0() -> nn.Module:
@@ -26,13 +27,14 @@ def normalise(picture: Tensor) -> Tensor:
 
 
 class FeatureDistance(nn.Module):
-    """Mean squared distance of unit-length features at three depths (LPIPS without its linear heads)."""
+    """Mean squared distance of unit-length features after some blocks (LPIPS without its linear heads)."""
 
-    def __init__(self) -> None:
+    def __init__(self, taps: tuple[int, ...] = TAPS) -> None:
         super().__init__()
+        self._taps = taps
         trunk: Any = load_lite0()
         self.stem = nn.Sequential(trunk._conv_stem, trunk._bn0, nn.ReLU6())  # noqa: SLF001 (the package has no public name)
-        self.blocks = nn.ModuleList(list(trunk._blocks)[: TAPS[-1] + 1])  # noqa: SLF001
+        self.blocks = nn.ModuleList(list(trunk._blocks)[: taps[-1] + 1])  # noqa: SLF001
 
     def train(self, mode: bool = True) -> "FeatureDistance":  # noqa: ARG002, FBT001, FBT002 (nn.Module's signature)
         return super().train(mode=False)  # batch norms stay as they were trained
@@ -42,7 +44,7 @@ class FeatureDistance(nn.Module):
         taps = []
         for number, block in enumerate(self.blocks):
             x = block(x)
-            if number in TAPS:
+            if number in self._taps:
                 taps.append(functional.normalize(x.float(), dim=1))
         return taps
 

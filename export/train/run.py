@@ -7,11 +7,11 @@ import cv2
 import torch
 
 from export.data.windows import Estimate
-from export.train.loop import Plan, Run, Task, TrainingError
+from export.train.loop import Plan, Run, Task, TrainingError, load_average
 
-NETWORKS = ("captioner", "appearance", "renderer", "refiner")
+NETWORKS = ("captioner", "appearance", "decoder", "renderer", "refiner")
 TOKENIZER = "tokenizer.json"
-LEARNING_RATES = {"captioner": 1e-3, "appearance": 1e-3, "renderer": 6e-4, "refiner": 1e-3}
+LEARNING_RATES = {"captioner": 1e-3, "appearance": 6e-4, "decoder": 4e-4, "renderer": 6e-4, "refiner": 1e-3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,12 @@ def _task(network: str, place: Place, machine: Machine, estimate: Estimate, seed
         from export.train.appearance import AppearanceTask
 
         return AppearanceTask(place.footage, device, **batch)
+    if network == "decoder":
+        from export.train.appearance import Codec, DecoderTask
+
+        codec = Codec()
+        load_average(place.work / "appearance.pt", codec)
+        return DecoderTask(codec, place.footage, device, **batch)
     if network == "refiner":
         from export.train.refiner import RefinerTask
 

@@ -1,20 +1,29 @@
-"""The appearance code: a 128x128 keyframe becomes 12 planes of 8x8 tokens, and a picture again.
+"""The appearance code: a 128x128 keyframe becomes 24 planes of 8x8 tokens, and a 256x256 picture again.
 
-    picture (3, 128, 128) -> encoder -> (12, 8, 8) in -1..1 -> 8 levels each -> decoder -> picture
+    picture -> patches of 16x16 in principal components --+--> (24, 8, 8) in -1..1 -> 15 levels each
+          '--> network that corrects them ----------------'                               |
+    picture (3, 256, 256) <-- network that restores <-- patches, each of 3x3 cells <------'
 
-Finite scalar quantisation (Mentzer et al., ICLR 2024), here with 8 levels on every axis. Planes are
-dropped from the end in training (nested dropout, Rippel et al., ICML 2014), so a prefix decodes too;
-0, which lies between two levels, tells the decoder that a plane was not sent.
+Both sides begin as a linear codec; the networks learn what is better. The quantisation is finite scalar
+quantisation (Mentzer et al., ICLR 2024) with an odd number of levels, the middle one being "as expected".
+Planes are dropped from the end in training (nested dropout, Rippel et al., ICML 2014), of whole pictures or
+of parts, so each cell may know another prefix of its planes; 0 stands for a token that is not known.
 """
+
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 IMAGE_PX = 128
-GRID = 8
-LEVELS = 8
-PLANES = 12
+PICTURE_PX = 256
+PATCH_PX = 16
+GRID = IMAGE_PX // PATCH_PX
+LEVELS = 15
+PLANES = 24
+Layer = TypeVar("Layer", bound=nn.Module)
+_CORRECTION, _RESTORATION = 0.1, 0.2  # what the networks add is scaled down: they begin near nothing
 
 
 class Block(nn.Module):
@@ -49,10 +58,15 @@ class Dense(nn.Module):
 
 
 class AppearanceEncoder(nn.Module):
-    """Pictures (B, 3, 128, 128) in 0..1 to codes (B, PLANES, 8, 8) in -1..1, not yet quantised."""
+    """Pictures (B, 3, 128, 128) in 0..1 to codes (B, PLANES, 8, 8) in -1..1, not yet quantised.
+
+    `linear` holds principal components, see `set_components`; it is not trained.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.linear = _silent(nn.Conv2d(3, PLANES, PATCH_PX, stride=PATCH_PX))
+        self.linear.requires_grad_(requires_grad=False)
         self.body = nn.Sequential(
             nn.PixelUnshuffle(4),
             nn.Conv2d(48, 64, 3, padding=1),
@@ -65,11 +79,12 @@ class AppearanceEncoder(nn.Module):
             Dense(192),
             Dense(192),
             nn.GroupNorm(8, 192),
-            nn.Conv2d(192, PLANES, 1),
+            _silent(nn.Conv2d(192, PLANES, 3, padding=1)),
         )
 
     def forward(self, picture: Tensor) -> Tensor:
-        return torch.tanh(self.body(picture * 2 - 1))
+        x = picture * 2 - 1
+        return (self.linear(x) + _CORRECTION * self.body(x)).clamp(-1, 1)
 
 
 class Attention(nn.Module):
@@ -91,13 +106,18 @@ class Attention(nn.Module):
 
 
 class AppearanceDecoder(nn.Module):
-    """Codes (B, PLANES, 8, 8), 0 where a plane was not sent, to pictures (B, 3, 128, 128) in 0..1."""
+    """Codes (B, PLANES, 8, 8), 0 where a token is not known, to pictures (B, 3, 256, 256) in about 0..1.
+
+    `linear` makes each patch of its own cell and the eight around it, see `fit_synthesis`; it is not trained.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.linear = _silent(nn.ConvTranspose2d(PLANES, 3, 3 * PATCH_PX, stride=PATCH_PX, padding=PATCH_PX))
+        self.linear.requires_grad_(requires_grad=False)
         self.where = nn.Parameter(torch.zeros(1, 256, GRID, GRID))
         self.stem = nn.Conv2d(PLANES, 256, 3, padding=1)
-        self.body = nn.Sequential(
+        self.low = nn.Sequential(
             Dense(256),
             Attention(256),
             Dense(256),
@@ -108,19 +128,67 @@ class AppearanceDecoder(nn.Module):
             Dense(160),
             nn.Conv2d(160, 128 * 4, 1),
             nn.PixelShuffle(2),
+        )
+        self.seen = nn.Conv2d(48, 128, 3, padding=1)
+        self.high = nn.Sequential(
+            Block(128),
             Block(128),
             Block(128),
             Block(128),
             nn.GroupNorm(8, 128),
-            nn.Conv2d(128, 96, 3, padding=1),
+            nn.Conv2d(128, 128, 3, padding=1),
             nn.PixelShuffle(2),
             nn.GELU(),
-            nn.Conv2d(24, 12, 3, padding=1),  # twice by two: one step of four leaves a grid in the picture
-            nn.PixelShuffle(2),
+            nn.Conv2d(32, 32, 3, padding=1),
+            nn.GELU(),
+            _silent(nn.Conv2d(32, 48, 3, padding=1)),
+            nn.PixelShuffle(4),
         )
 
     def forward(self, code: Tensor) -> Tensor:
-        return self.body(self.stem(code) + self.where) * 0.5 + 0.5
+        base = self.linear(code)
+        x = self.low(self.stem(code) + self.where) + self.seen(functional.pixel_unshuffle(base, 4))
+        wide = functional.interpolate(base, scale_factor=2, mode="bilinear", align_corners=False)
+        return (wide + _RESTORATION * self.high(x)) * 0.5 + 0.5
+
+
+def set_components(encoder: AppearanceEncoder, pictures: Tensor, step: float) -> None:
+    """Let the encoder begin with the principal components of the patches of pictures (N, 3, 128, 128).
+
+    A level is worth `step` in units of a component (pixels in -1..1), more where that would clip: 15 levels
+    then span 2.6 standard deviations each way.
+    """
+    patches = functional.unfold(pictures * 2 - 1, PATCH_PX, stride=PATCH_PX).transpose(1, 2).flatten(0, 1)
+    moments = sum((part.T @ part for part in patches.double().split(1 << 14)), torch.zeros(()))
+    variances, components = torch.linalg.eigh(moments / len(patches))
+    components = components.flip(1)[:, :PLANES]
+    components = components * torch.where(components.sum(0) < 0, -1.0, 1.0)
+    levels = (LEVELS - 1) / 2
+    unit = (variances.flip(0)[:PLANES].sqrt() * 2.6 / levels).clamp(min=step) * levels
+    with torch.no_grad():
+        encoder.linear.weight.copy_((components / unit).T.reshape(PLANES, 3, PATCH_PX, PATCH_PX))
+
+
+def fit_synthesis(decoder: AppearanceDecoder, codes: Tensor, pictures: Tensor) -> None:
+    """Fit the linear part of a decoder by least squares, and let the rest begin anew with nothing to add.
+
+    codes (N, PLANES, 8, 8), with zeros where the decoder is to do without; pictures (N, 3, 128, 128) in 0..1.
+    """
+    mean = pictures.mean((0, 2, 3)) * 2 - 1
+    gram, moment = torch.zeros(()), torch.zeros(())
+    for code, picture in zip(codes.split(256), pictures.split(256), strict=True):
+        known = functional.unfold(code, 3, padding=1).transpose(1, 2).flatten(0, 1).double()
+        wanted = functional.unfold(picture * 2 - 1 - mean[:, None, None], PATCH_PX, stride=PATCH_PX)
+        gram = gram + known.T @ known
+        moment = moment + known.T @ wanted.transpose(1, 2).flatten(0, 1).double()
+    weights = torch.linalg.solve(gram + torch.eye(len(gram), device=gram.device), moment)
+    # (plane, cell of 3x3, channel, row, column); seen from the cell that gives, the nine are mirrored
+    weights = weights.reshape(PLANES, 3, 3, 3, PATCH_PX, PATCH_PX).flip(1, 2).permute(0, 3, 1, 4, 2, 5)
+    with torch.no_grad():
+        decoder.linear.weight.copy_(weights.reshape(PLANES, 3, 3 * PATCH_PX, 3 * PATCH_PX))
+        if decoder.linear.bias is not None:
+            decoder.linear.bias.copy_(mean)
+    _silent(decoder.high[-2])
 
 
 def to_tokens(code: Tensor) -> Tensor:
@@ -138,7 +206,14 @@ def quantise(code: Tensor) -> Tensor:
     return code + (from_tokens(to_tokens(code)) - code).detach()
 
 
-def keep_planes(code: Tensor, counts: Tensor) -> Tensor:
-    """Zero all planes of item i from counts[i] on."""
-    planes = torch.arange(code.shape[1], device=code.device)
-    return code * (planes[None] < counts[:, None])[..., None, None]
+def keep_planes(code: Tensor, depth: Tensor) -> Tensor:
+    """Zero what lies deeper than `depth` planes; `depth` is (B,) or, for each cell, (B, 8, 8)."""
+    planes = torch.arange(code.shape[1], device=code.device)[:, None, None]
+    return code * (planes < depth.reshape(len(depth), 1, *(depth.shape[1:] or (1, 1))))
+
+
+def _silent(layer: Layer) -> Layer:
+    """Let a layer begin with nothing to say."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer

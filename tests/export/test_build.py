@@ -8,7 +8,6 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
-from transformers import VisionEncoderDecoderModel
 
 from cloud.render.preview import PreviewRenderer
 from cloud.render.renderer import Context
@@ -17,9 +16,9 @@ from edge.captioner import Captioner
 from edge.motion import estimate_motion
 from export.build import BuildError, build_tiny, to_input
 from export.data.footage import FootageError
-from export.data.grids import real_grids, synthetic_grids
+from export.data.grids import photo_grids, segment_grids
 from export.train.appearance import AppearanceTask, Codec
-from export.train.captioner import CaptionerTask, to_pixels
+from export.train.captioner import CaptionerTask, load_captioner, to_pixels
 from export.train.loop import Plan, Run, load_average
 from export.train.refiner import RefinerTask
 from export.train.renderer import RendererTask
@@ -50,7 +49,7 @@ def checkpoints(footage_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     """Train all networks for two steps."""
     torch.manual_seed(0)
     work = tmp_path_factory.mktemp("work")
-    words = CaptionerTask(footage_folder, work, CPU, batch=4, synthetic=8)
+    words = CaptionerTask(footage_folder, work, CPU, batch=4, sentences=8)
     words.tokenizer.save(str(work / "tokenizer.json"))
     Run(words, STEPS, work / "captioner.pt", resume=False).train()
     Run(AppearanceTask(footage_folder, CPU, batch=2), STEPS, work / "appearance.pt", resume=False).train()
@@ -76,20 +75,17 @@ def session(bundle: Bundle, name: str) -> onnxruntime.InferenceSession:
 
 
 def grids(footage_folder: Path, count: int) -> list[NDArray[np.uint8]]:
-    real = real_grids(footage_folder, captioner.TILE_PX, captioner.LAYOUT, held_out=False, variants=4, seed=0)
-    made = synthetic_grids(footage_folder, captioner.TILE_PX, captioner.LAYOUT, count=count, seed=5)
-    return [grid for grid, _ in (*real, *made)][:count]
+    shared = (footage_folder, captioner.TILE_PX, captioner.LAYOUT)
+    segments = segment_grids(*shared, held_out=False, views=4, seed=0)
+    photos = photo_grids(*shared, held_out=False, seed=5)
+    return [each.grid for each in (*segments, *photos)][:count]
 
 
 def test_captions_on_onnx_runtime_are_those_of_torch(
     bundle: Bundle, checkpoints: Path, footage_folder: Path
 ) -> None:
     info = bundle.manifest.captioner
-    torch_model: VisionEncoderDecoderModel = captioner.build_captioner(
-        len(CaptionerTask(footage_folder, checkpoints, CPU, synthetic=8).tokenizer.get_vocab())
-    )
-    load_average(checkpoints / "captioner.pt", torch_model)
-    torch_model.eval()
+    torch_model = load_captioner(checkpoints / "captioner.pt")
     device = Captioner(bundle)
     for grid in grids(footage_folder, 20):
         with torch.inference_mode():

@@ -52,21 +52,13 @@ def test_text_tables_are_the_same_each_time() -> None:
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_token_tables_add_up_and_leave_nothing_impossible(count: int) -> None:
-    pairs = np.array([[0, count - 1]])
-    tables = token_tables(smooth_tokens(count, seed=5), levels=8, coarse_planes=2, pairs=pairs)
+    tables = token_tables(smooth_tokens(count, seed=5), levels=8, coarse_planes=2)
     for plane in range(6):
-        for kind in ("alone", "change"):
-            frequencies = tables[f"{kind}{plane}_frequencies"].astype(int)
-            assert (frequencies >= 1).all()
-            assert (frequencies.sum(axis=-1) == TOTAL).all()
-            assert (np.diff(tables[f"{kind}{plane}_bins"].astype(int)) >= 0).all()
+        frequencies = tables[f"alone{plane}_frequencies"].astype(int)
+        assert (frequencies >= 1).all()
+        assert (frequencies.sum(axis=-1) == TOTAL).all()
+        assert (np.diff(tables[f"alone{plane}_bins"].astype(int)) >= 0).all()
     assert TokenModel.from_arrays(tables).planes == 6
-
-
-def test_without_pairs_there_are_no_tables_for_changes() -> None:
-    tokens = smooth_tokens(20, seed=5)
-    for pairs in (None, np.zeros((0, 2), np.int64)):
-        assert not any(name.startswith("change") for name in token_tables(tokens, 8, 2, pairs))
 
 
 def test_token_tables_of_constant_planes_work() -> None:
