@@ -75,7 +75,6 @@ def write_bundle(folder: Path, name: str = "sample") -> Path:
             np.stack([tokens(seed) for seed in range(50)]),
             LEVELS,
             COARSE,
-            np.stack([np.arange(50), np.arange(50)], axis=1),  # what follows a picture is that picture
         ),
     }
     for path, arrays in tables.items():

@@ -100,7 +100,7 @@ class CaptionerTask:
         self._held = self._held_out(folder, cache)
 
     def loss(self, generator: torch.Generator) -> tuple[Tensor, Mapping[str, float]]:
-        seen = round(self._batch * SEEN_SHARE)
+        seen = max(round(self._batch * SEEN_SHARE), 1)
         parts = [self._draw_seen(seen, generator), self._draw_spoken(self._batch - seen, generator)]
         odds, labels = (torch.cat(each) for each in zip(*parts, strict=True))
         logits = self._logits(odds, labels)

@@ -147,16 +147,18 @@ def test_a_broker_that_goes_away_is_awaited(
 def test_a_subscription_that_is_closed_leaves_no_socket_to_the_garbage_collector(
     broker: LoopbackBroker,
 ) -> None:
-    gc.collect()
-    gc.disable()
-    try:
-        before = open_sockets()
+    def subscribe() -> None:
         subscription = Subscription(Broker("127.0.0.1", broker.port), lambda: 0)
         subscription.open()
         until(lambda: subscription.trouble is None)
         assert open_sockets() > before
         subscription.close()
-        del subscription
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = open_sockets()
+        subscribe()
         assert open_sockets() == before
     finally:
         gc.enable()

@@ -36,12 +36,13 @@ def test_a_real_clip_becomes_a_few_hundred_bytes(described: list[Described]) -> 
 
 
 def test_every_packet_of_it_is_understood_by_the_receiver(described: list[Described], bundle: Bundle) -> None:
+    assert bundle.manifest.appearance is not None
     codec, held = bundle.codec(), None
     for each in described:
         held = codec.resolve(Packet.parse(bytes(each.packet)), held)
         assert held.caption == each.segment.caption
         assert held.memory is not None
-        assert (held.memory.depth == 8).all()
+        assert (held.memory.depth == bundle.manifest.appearance.default_planes).all()
 
 
 def test_a_still_minute_of_a_camera_takes_120_bytes(tmp_path: Path, bunny: Path, bundle: Bundle) -> None:
@@ -91,9 +92,9 @@ def test_without_planes_no_appearance_is_computed_or_sent(tmp_path: Path, bundle
     assert set(only.packet.layers) == {Layer.CAPTION, Layer.MOTION}
 
 
-@pytest.mark.parametrize("planes", [1, 13])
+@pytest.mark.parametrize("planes", [1, 25])
 def test_planes_that_the_bundle_does_not_have_are_refused(bundle: Bundle, planes: int) -> None:
-    with pytest.raises(BundleError, match=f"planes is {planes}, not 0 or 4 to 12"):
+    with pytest.raises(BundleError, match=f"planes is {planes}, not 0 or 4 to 24"):
         Pipeline(bundle, Settings(planes=planes))
 
 
@@ -136,6 +137,6 @@ def test_captions_and_tokens_depend_on_the_picture_alone(bundle: Bundle) -> None
     frames = panned(texture(4), (284, 160), [(at, 0) for at in range(8)])
     assert captioner.describe(frames) == captioner.describe(frames.copy())
     tokens = encoder.encode(frames[0])
-    assert tokens.shape == (12, 8, 8)
+    assert tokens.shape == (24, 8, 8)
     assert np.array_equal(tokens, encoder.encode(frames[0].copy()))
     assert not np.array_equal(tokens, encoder.encode(255 - frames[0]))

@@ -14,7 +14,7 @@ from cloud.render.renderer import Context
 from edge.appearance import AppearanceEncoder
 from edge.captioner import Captioner
 from edge.motion import estimate_motion
-from export.build import BuildError, build_tiny, to_input
+from export.build import BuildError, build_tiny
 from export.data.footage import FootageError
 from export.data.grids import photo_grids, segment_grids
 from export.train.appearance import AppearanceTask, Codec
@@ -23,7 +23,7 @@ from export.train.loop import Plan, Run, load_average
 from export.train.refiner import RefinerTask
 from export.train.renderer import RendererTask
 from models.tiny import captioner
-from models.tiny.appearance import from_tokens, to_tokens
+from models.tiny.appearance import LEVELS, PLANES, from_tokens, to_tokens
 from models.tiny.refiner import Refiner
 from models.tiny.renderer import FlowDenoiser, sample
 from wire.bundle import Bundle, BundleError
@@ -42,6 +42,7 @@ pytestmark = [
 ]
 CPU = torch.device("cpu")
 STEPS = Plan(steps=2)
+TIE = 0.02  # of a logit
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +90,16 @@ def test_captions_on_onnx_runtime_are_those_of_torch(
     device = Captioner(bundle)
     for grid in grids(footage_folder, 20):
         with torch.inference_mode():
-            ids = torch_model.generate(
-                to_pixels(grid), max_new_tokens=info.max_tokens, do_sample=False, num_beams=1
-            )[0].tolist()
-        wanted = ids[1:]
-        if captioner.END in wanted:
-            wanted = wanted[: wanted.index(captioner.END)]
-        assert device.tokens(grid) == wanted
+            said = torch_model.generate(
+                to_pixels(grid), max_new_tokens=info.max_tokens, do_sample=False, num_beams=1,
+                output_scores=True, return_dict_in_generate=True,
+            )  # fmt: skip
+        wanted = said.sequences[0, 1:].tolist()
+        made = [*device.tokens(grid), captioner.END]
+        for word, goal, scores in zip(made, wanted, said.scores, strict=False):
+            if word != goal:  # weights of half precision may decide a tie, after which the sentences differ
+                assert scores[0, word] > scores[0, goal] - TIE
+                break
 
 
 def test_tokens_on_onnx_runtime_are_those_of_torch(bundle: Bundle, checkpoints: Path) -> None:
@@ -103,8 +107,9 @@ def test_tokens_on_onnx_runtime_are_those_of_torch(bundle: Bundle, checkpoints: 
     load_average(checkpoints / "appearance.pt", codec)
     codec.eval()
     picture = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+    given = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode():
-        wanted = to_tokens(codec.encoder(torch.from_numpy(to_input(picture))))[0].numpy()
+        wanted = to_tokens(codec.encoder(given))[0].numpy()
     made = AppearanceEncoder(bundle).encode(picture)
     assert (made != wanted).mean() < 0.005  # half precision may move a value across a level's edge
 
@@ -113,7 +118,8 @@ def test_pictures_on_onnx_runtime_are_those_of_torch(bundle: Bundle, checkpoints
     codec = Codec()
     load_average(checkpoints / "appearance.pt", codec)
     codec.eval()
-    code = from_tokens(torch.randint(0, 8, (1, 12, 8, 8), generator=torch.Generator().manual_seed(0)))
+    tokens = torch.randint(LEVELS, (1, PLANES, 8, 8), generator=torch.Generator().manual_seed(0))
+    code = from_tokens(tokens)
     with torch.inference_mode():
         wanted = codec.decoder(code).clamp(0, 1).numpy()
     (made,) = session(bundle, "receiver/appearance_decoder.onnx").run(None, {"code": code.numpy()})

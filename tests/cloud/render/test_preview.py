@@ -60,6 +60,9 @@ def test_the_same_seed_gives_the_same_frames(
     again = PreviewRenderer(bundle)
     first = renderer.render(moving, Context(None, segment), CAMERA, POLICY, seed=3)
     assert np.array_equal(first, again.render(moving, Context(None, segment), CAMERA, POLICY, seed=3))
+    free = replace(moving, motion=None)
+    one, other = (renderer.render(free, Context(None, segment), CAMERA, POLICY, seed=seed) for seed in (3, 4))
+    assert not np.array_equal(one, other)
 
 
 def test_a_still_segment_holds_its_keyframe(renderer: PreviewRenderer, segment: Segment) -> None:
