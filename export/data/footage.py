@@ -44,6 +44,14 @@ class Caption:
     motion: str
 
 
+@dataclass(frozen=True, slots=True)
+class Texture:
+    """A picture RGB (H, W, 3) with what it shows."""
+
+    rgb: NDArray[np.uint8]
+    caption: str
+
+
 def source_of(path: Path) -> str:
     """Name the source that a file comes from: its name without the running number."""
     return re.sub(r"-\d+$", "", path.stem)

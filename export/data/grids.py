@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data import footage
-from export.data.synthetic import Texture
+from export.data.footage import Texture
 from wire.grid import frame_grid
 
 SAMPLES_PER_SECOND = 8.0

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from export.data.footage import Texture
 from export.data.phrases import CAMERA_PHRASES, OBJECT_PHRASES, PLACE_PHRASES, SPEEDS, head_phrase
-from export.data.synthetic import Texture
 from models.tiny.renderer import WORDS
 from wire.words import ROLL_DEGREES, WORD_SPEED, ZOOM_OCTAVES, read_words
 

@@ -6,6 +6,7 @@ import pytest
 
 from export.data import footage
 from export.data.captions import written
+from export.data.grids import mirror_words
 from export.train.appearance import load_pictures
 
 
@@ -59,3 +60,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_a_folder_without_footage_cannot_be_trained_on(tmp_path: Path) -> None:
     with pytest.raises(footage.FootageError, match="no picture or clip"):
         load_pictures(tmp_path)
+
+
+def test_a_mirrored_caption_swaps_left_and_right() -> None:
+    assert mirror_words("a man walks left and up to the right") == "a man walks right and up to the left"

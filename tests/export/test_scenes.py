@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from export.data.footage import Texture
 from export.data.motion import guide_fields, quantised, synthetic_samples
 from export.data.phrases import CAMERA_PHRASES, OBJECT_PHRASES, head_phrase
 from export.data.scenes import Bank, Cutouts, Dice, Scenes, blobs, draw
-from export.data.synthetic import Texture
 from models.tiny.renderer import FLOW_SCALE, FRAMES, SIDE, WORDS, warp
 from tests.export.conftest import CAPTIONS, texture
 from wire.field import guide
