@@ -57,13 +57,11 @@ def _training(network: str, summary: str) -> None:
     trainer.command(network, help=summary, epilog=example)(command)
 
 
-_training(
-    "captioner", "Train what says what is seen and how it moves. Writes the tokenizer too: train it first."
-)
+_training("captioner", "Train what says what is seen. Writes the tokenizer too.")
 _training("appearance", "Train the code of a keyframe: encoder and decoder together.")
 _training("decoder", "Train the decoder of the appearance code further, without changing what it decodes.")
 _training("renderer", "Train the diffusion of motion between keyframes.")
-_training("refiner", "Train what repairs warped keyframes. It sees the appearance code: train that first.")
+_training("refiner", "Train what repairs warped keyframes. It sees the appearance code: that comes first.")
 
 
 @trainer.command(epilog="Example: mirage export train pack --footage ~/footage -o footage.tar")

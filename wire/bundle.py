@@ -58,7 +58,7 @@ class AppearanceInfo(Struct, frozen=True, forbid_unknown_fields=True):
     tables: str
     input_px: Count
     grid: tuple[Count, Count]
-    levels: Annotated[int, Meta(ge=2, le=256)]
+    levels: Annotated[int, Meta(ge=2, le=255)]
     planes: Annotated[int, Meta(ge=1, le=255)]
     coarse_planes: Count
     default_planes: Count

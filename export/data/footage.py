@@ -80,23 +80,35 @@ def _files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
 
 
 def clip_captions(folder: Path) -> list[Caption]:
-    """Read the written captions of segments; an empty list where there is no captions.jsonl."""
+    """Read the written captions of segments; an empty list where there is no captions.jsonl.
+
+    Raises FootageError for a line that is none.
+    """
     index = folder / CLIP_CAPTIONS
     if not index.exists():
         return []
-    rows = [json.loads(line) for line in index.read_text().splitlines()]
-    return [
-        Caption(folder / r["file"], r["start_s"], r["end_s"], r["caption"], r["camera"], r["motion"])
-        for r in rows
-    ]
+    try:
+        rows = [json.loads(line) for line in index.read_text().splitlines()]
+        return [
+            Caption(folder / r["file"], r["start_s"], r["end_s"], r["caption"], r["camera"], r["motion"])
+            for r in rows
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FootageError(f"{index}: a line is no caption of a segment: {error}") from error
 
 
 def photo_captions(folder: Path) -> dict[Path, str]:
-    """Read the written captions of photographs; an empty table where there is no photo-captions.tsv."""
+    """Read the written captions of photographs; an empty table where there is no photo-captions.tsv.
+
+    Raises FootageError for a line that is none.
+    """
     index = folder / PHOTO_CAPTIONS
     if not index.exists():
         return {}
     rows = [line.split("\t") for line in index.read_text().splitlines()[1:]]
+    for number, row in enumerate(rows, 2):
+        if len(row) != 2:
+            raise FootageError(f"{index}: line {number} is no name and caption with a tab between them")
     return {folder / "photos" / name: text for name, text in rows}
 
 

@@ -69,7 +69,7 @@ class Samples:
             turn(self.frames, self.frames.flip(-1)), turn(self.keys, self.keys.flip(-1)),
             mirror(self.clean, (0, 2), 5), mirror(self.guide, (0, 2), 4), mirror(self.match, (0, 2), MATCH),
             turn(self.mask, self.mask.flip(-1)),
- self.conditions, turn(self.words, self.mirrored),
+            self.conditions, turn(self.words, self.mirrored),
             turn(self.mirrored, self.words),
         )  # fmt: skip
 

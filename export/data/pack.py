@@ -81,13 +81,25 @@ def unpack(pack: Path, work: Path) -> Path:
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work) as scratch:
         unpacked = Path(scratch) / "footage"
+        unpacked.mkdir()
         try:
             with tarfile.open(pack) as archive:
-                archive.extractall(unpacked, filter="data")
-        except tarfile.TarError as error:
+                for member in archive:
+                    _extract(archive, member, unpacked)
+        except (tarfile.TarError, OSError) as error:
             raise PackError(f"{pack} is no pack of footage: {error}") from error
         unpacked.rename(folder)
     return folder
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Write a plain file below `folder`; tarfile's own filters need a later Python than Debian 12 has."""
+    data = archive.extractfile(member) if member.isfile() else None
+    target = folder / member.name
+    if data is None or ".." in target.parts or not target.is_relative_to(folder):
+        raise tarfile.TarError(f"it holds {member.name}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data.read())
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
@@ -103,6 +115,13 @@ def _photo(path: Path, short_px: int) -> bytes:
 
 def _clip(path: Path, short_px: int) -> bytes:
     """Encode as H.264 at the clip's own rate; readers go by the content, not by the name."""
+    try:
+        return _encoded(path, short_px)
+    except (av.FFmpegError, IndexError) as error:
+        raise footage.FootageError(f"{path} cannot be read: {error}") from error
+
+
+def _encoded(path: Path, short_px: int) -> bytes:
     written = io.BytesIO()
     with av.open(str(path)) as source, av.open(written, "w", format="mp4") as target:
         video = source.streams.video[0]

@@ -230,7 +230,7 @@ class Scenes:
         return torch.stack(parts, 1)
 
     def objects(self) -> Tensor:
-        """Boxes (B, 2, 7) as the motion layer has them: x, y, width, height, dx, dy, and 1 if there."""
+        """Boxes (B, N, 7) as the motion layer has them: x, y, width, height, dx, dy, and 1 if there."""
         boxes = self.zoom.new_zeros(len(self.zoom), len(self.cutouts), 7)
         for number, cutout in enumerate(self.cutouts):
             parts = [cutout.start.real, cutout.start.imag, *(cutout.size * 0.85).unbind(1)]

@@ -49,6 +49,8 @@ class Plan:
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
             raise TrainingError("give either minutes or steps")
+        if (self.minutes or self.steps or 0) <= 0:
+            raise TrainingError("give more than 0 minutes or steps")
 
     def progress(self, step: int, trained_s: float) -> float:
         """How much of the run is done, 0..1."""

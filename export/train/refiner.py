@@ -24,10 +24,10 @@ from export.data.grids import photo_textures
 from export.data.motion import guide_fields
 from export.data.scenes import Dice, unit_grid
 from export.data.windows import Estimate, real_pictures, real_windows, squash
-from export.train.appearance import Codec
+from export.train.appearance import Codec, draw_depths, load_decoder
 from export.train.loop import load_average
 from export.train.perceptual import FeatureDistance
-from models.tiny.appearance import IMAGE_PX, PLANES, from_tokens, to_tokens
+from models.tiny.appearance import IMAGE_PX, from_tokens, keep_planes, to_tokens
 from models.tiny.refiner import PICTURE_PX, Refiner, composed
 from models.tiny.renderer import FLOW_SCALE, FRAMES, SIDE, WORDS
 from wire.words import SIZE, read_words
@@ -37,7 +37,6 @@ PHOTOS, PHOTO_PX = 600, 288
 PHOTO_SHARE = 0.35
 CROP_PX = 128  # of PICTURE_PX: features are compared on a part, for the sake of time
 FEATURE_WEIGHT = 0.1
-FEWEST_PLANES = PLANES * 2 // 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,7 @@ class RefinerTask:
     ) -> None:
         codec = Codec()
         load_average(kept / "appearance.pt", codec)
+        load_decoder(kept / "decoder.pt", codec)
         depict = Depicter(codec.eval().to(device), kept)
         self._device, self._batch = device, batch or BATCH[device.type]
         self._windows = real_windows(folder, estimate, kept, held_out=False, seed=seed).to(device)
@@ -157,7 +157,7 @@ class Depicter:
     def __call__(self, pictures: Tensor) -> Tensor:
         """Code and decode uint8 (N, 3, IMAGE_PX, IMAGE_PX): (N, 3, PICTURE_PX, PICTURE_PX), on the host."""
         name = hashlib.sha256(
-            f"{self._codec_digest} {PICTURE_PX}".encode() + pictures.numpy().tobytes()
+            f"depths as in training {self._codec_digest} {PICTURE_PX}".encode() + pictures.numpy().tobytes()
         ).hexdigest()[:12]
         stored = self._kept / f"depicted-{name}.pt"
         if not stored.exists():
@@ -174,10 +174,9 @@ class Depicter:
         made = [torch.zeros(0, 3, PICTURE_PX, PICTURE_PX, dtype=torch.uint8)]
         parts = pictures.split(16) if len(pictures) else ()
         for some in track(parts, "pictures through the appearance code"):
-            counts = torch.randint(FEWEST_PLANES, PLANES + 1, (len(some),), generator=random)
+            depths = draw_depths(len(some), random).to(device)
             code = from_tokens(to_tokens(self._codec.encoder(some.to(device).float() / 255)))
-            sent = torch.arange(PLANES, device=device) < counts.to(device)[:, None]
-            picture = self._codec.decoder(code * sent[:, :, None, None])
+            picture = self._codec.decoder(keep_planes(code, depths))
             picture = _enlarged(picture, PICTURE_PX).clamp(0, 1)
             made.append((picture * 255).round().to(torch.uint8).cpu())
         return torch.cat(made)

@@ -98,7 +98,7 @@ def _fit_words(tagger: Tagger, seen: Glances, weights: Tensor) -> None:
 
 def odds_of_strangers(tagger: Tagger, seen: Glances, named: Tensor) -> Tensor:
     """Log-odds (N, tags) of every picture by a fit without its source; `tagger` is overwritten."""
-    names, sizes = seen.sources.unique(return_counts=True)
+    names, sizes = (each.cpu() for each in seen.sources.unique(return_counts=True))
     fold_of = torch.zeros(int(names.max()) + 1, dtype=torch.int64)
     full = torch.zeros(FOLDS)
     for place in sizes.argsort(descending=True).tolist():

@@ -6,7 +6,16 @@ import pytest
 import torch
 
 from export.train import appearance
-from export.train.appearance import AppearanceTask, draw_depths, load_pictures, random_crops
+from export.train.appearance import (
+    AppearanceTask,
+    Codec,
+    DecoderTask,
+    draw_depths,
+    load_decoder,
+    load_pictures,
+    random_crops,
+)
+from export.train.loop import Plan, Run, TrainingError
 from models.tiny.appearance import GRID, PICTURE_PX, PLANES
 
 
@@ -58,3 +67,28 @@ def test_the_same_seed_gives_the_same_loss(footage_folder: Path) -> None:
         task = AppearanceTask(footage_folder, torch.device("cpu"), batch=2)
         losses.append(task.loss(torch.Generator().manual_seed(1))[0].item())
     assert losses[0] == losses[1]
+
+
+def test_a_decoder_trained_further_fits_its_encoder_and_no_other(
+    footage_folder: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    codec = Codec()
+    before = {name: value.clone() for name, value in codec.encoder.state_dict().items()}
+    task = DecoderTask(codec, footage_folder, torch.device("cpu"), batch=2)
+    Run(task, Plan(steps=1), tmp_path / "decoder.pt", resume=False).train()
+    assert all(torch.equal(value, before[name]) for name, value in codec.encoder.state_dict().items())
+    same = Codec()
+    same.encoder.load_state_dict(before)
+    load_decoder(tmp_path / "decoder.pt", same)
+    trained = task.network.decoder.state_dict()
+    assert all(torch.equal(value, trained[name]) for name, value in same.decoder.state_dict().items())
+    with pytest.raises(TrainingError, match="belongs to another encoder"):
+        load_decoder(tmp_path / "decoder.pt", Codec())
+
+
+def test_without_a_decoder_trained_further_the_code_keeps_its_own(tmp_path: Path) -> None:
+    codec = Codec()
+    before = codec.decoder.stem.weight.clone()
+    load_decoder(tmp_path / "decoder.pt", codec)
+    assert torch.equal(codec.decoder.stem.weight, before)

@@ -66,3 +66,11 @@ def test_a_pack_cannot_write_outside_its_folder(tmp_path: Path) -> None:
         archive.add(tmp_path / "secret", "../../secret")
     with pytest.raises(PackError, match="no pack of footage"):
         opened(tmp_path / "pack.tar", tmp_path / "work")
+
+
+def test_a_clip_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "footage").mkdir()
+    (tmp_path / "footage" / "broken.mp4").write_bytes(b"no film")
+    with pytest.raises(footage.FootageError, match=r"broken\.mp4 cannot be read"):
+        write_pack(tmp_path / "footage", tmp_path / "pack.tar")
+    assert not (tmp_path / "pack.tar").exists()

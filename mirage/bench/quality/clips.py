@@ -113,12 +113,7 @@ def read(clip: Path, seconds: float) -> Source:
 
 
 def _of_folder(folder: Path) -> list[Clip]:
-    try:
-        captions = footage.clip_captions(folder)
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder / 'captions.jsonl'}: a line is no caption of a segment: {error}"
-        ) from error
+    captions = footage.clip_captions(folder)
     return [
         Clip(path, tuple(caption for caption in captions if caption.path == path))
         for path in footage.clips(folder)

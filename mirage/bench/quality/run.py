@@ -203,6 +203,8 @@ def _stills(
 
 
 def _commands(crew: Crew, keyframes: Sequence[Keyframe], request: Request) -> tuple[Verdict, ...]:
+    if not keyframes:
+        raise InputError("no picture to command: none of the clips could be read")
     count = COMMANDS if request.limit is None else min(COMMANDS, 10 * request.limit)
     tasks = []
     for number, order in enumerate(orders(count)):

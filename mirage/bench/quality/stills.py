@@ -43,19 +43,6 @@ class Compared:
     made: tuple[NDArray[np.float32], ...]
 
 
-def compare_stills(
-    code: AppearanceCode, keyframes: Sequence[Picture], target_bytes: int, panel: "Panel"
-) -> list[dict[str, Still]]:
-    """Code every keyframe (H, W, 3) with our tokens and, at the bytes that these take, with each codec.
-
-    Keyframes should come as large as the source has them; they are compared at `comparison_size`.
-    """
-    tokens = [code.tokens(keyframe) for keyframe in keyframes]
-    planes = code.planes_near(tokens, target_bytes)
-    pairs = zip(keyframes, tokens, strict=True)
-    return [compare(code, keyframe, each, (planes,), panel)[0].stills for keyframe, each in pairs]
-
-
 def compare(
     code: AppearanceCode,
     keyframe: Picture,

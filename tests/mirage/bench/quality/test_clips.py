@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mirage.bench.quality.clips import read, select
+from export.data.footage import FootageError
 from mirage.errors import InputError
 from tests.conftest import MakeVideo
 
@@ -62,7 +63,7 @@ def test_a_folder_without_an_unseen_clip_is_one_clear_line(folder: Path, tmp_pat
 @pytest.mark.parametrize("line", ["no json", "{}", "[1]"])
 def test_a_damaged_caption_file_is_named(folder: Path, line: str) -> None:
     (folder / "captions.jsonl").write_text(line + "\n")
-    with pytest.raises(InputError, match=r"captions\.jsonl: a line is no caption"):
+    with pytest.raises(FootageError, match=r"captions\.jsonl: a line is no caption"):
         select(folder, demo=False)
 
 
