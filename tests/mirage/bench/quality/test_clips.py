@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mirage.bench.quality.clips import read, select
 from export.data.footage import FootageError
+from mirage.bench.quality.clips import read, select
 from mirage.errors import InputError
 from tests.conftest import MakeVideo
 
