@@ -44,7 +44,7 @@ def _as_half(name: str, values: Values) -> Stored:
 
 
 def _as_bytes(name: str, values: Values, axis: int) -> Stored:
-    scale = np.abs(values).max(1 - axis) / np.float32(127)
+    scale = np.maximum(np.abs(values).max(1 - axis) / np.float32(127), np.float32(1e-12))
     steps = (values / np.expand_dims(scale, 1 - axis)).round().astype(np.int8)
     small = [numpy_helper.from_array(steps, f"{name}_int8"), numpy_helper.from_array(scale, f"{name}_scale")]
     inputs = [tensor.name for tensor in small]

@@ -120,7 +120,7 @@ class DecoderTask:
 
 
 class FittedDecoder(nn.Module):
-    """A decoder with the mark of the encoder that it was trained for."""
+    """The decoder of a codec with the mark of its encoder; weights of another encoder's are refused."""
 
     mark: Tensor
 
@@ -129,6 +129,12 @@ class FittedDecoder(nn.Module):
         self.decoder = codec.decoder
         weights = torch.cat([value.flatten().cpu().double() for value in codec.encoder.state_dict().values()])
         self.register_buffer("mark", torch.stack([weights.sum(), weights.abs().sum()]).float())
+        self.register_load_state_dict_pre_hook(_refuse_other_encoders)
+
+
+def _refuse_other_encoders(fitted: nn.Module, state: Mapping[str, Tensor], *_: object) -> None:
+    if not torch.equal(state["mark"].cpu(), fitted.get_buffer("mark").cpu()):
+        raise TrainingError("decoder.pt belongs to another encoder than appearance.pt: delete it")
 
 
 def load_decoder(checkpoint: Path, codec: Codec) -> None:
@@ -138,13 +144,7 @@ def load_decoder(checkpoint: Path, codec: Codec) -> None:
     """
     if not checkpoint.exists():
         return
-    fitted = FittedDecoder(Codec())
-    load_average(checkpoint, fitted)
-    if not torch.equal(fitted.mark, FittedDecoder(codec).mark):
-        raise TrainingError(
-            f"{checkpoint} belongs to another encoder than appearance.pt: train it again, or delete it"
-        )
-    codec.decoder.load_state_dict(fitted.decoder.state_dict())
+    load_average(checkpoint, FittedDecoder(codec))
 
 
 class Crops:
@@ -161,7 +161,8 @@ class Crops:
 
     def some(self, count: int) -> Tensor:
         """About `count` whole pictures as the encoder takes them (N, 3, 128, 128)."""
-        return to_input(self._pictures[:: -(-len(self._pictures) // count)].float() / 255)
+        chosen = self._pictures[:: -(-len(self._pictures) // count)]
+        return torch.cat([to_input(part.float() / 255) for part in chosen.split(64)])
 
 
 class Features:
@@ -169,11 +170,9 @@ class Features:
 
     def __init__(self, device: torch.device) -> None:
         self._distance = FeatureDistance(DEEP_TAPS).to(device)
-        self._calls = 0
 
     def __call__(self, made: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
-        self._calls += 1
-        if self._calls % 2:
+        if torch.rand((), generator=generator) < 0.5:
             y, x = torch.randint(PICTURE_PX - _FEATURE_PX + 1, (2,), generator=generator).tolist()
             part = (..., slice(y, y + _FEATURE_PX), slice(x, x + _FEATURE_PX))
             return self._distance(made[part], wanted[part])
@@ -229,12 +228,12 @@ def load_pictures(folder: Path) -> Tensor:
     kept, stride = list[NDArray[np.uint8]](), 1
     for number, picture in enumerate(training_pictures(folder)):
         if number % stride == 0:
-            kept.append(picture)
+            kept.append(picture.transpose(2, 0, 1))
         if len(kept) > MOST_PICTURES:
             kept, stride = kept[::2], 2 * stride
     if not kept:
         raise footage.FootageError(f"{folder} holds no picture or clip to train on")
-    return torch.from_numpy(np.stack(kept)).permute(0, 3, 1, 2).contiguous()
+    return torch.from_numpy(np.stack(kept))
 
 
 def training_pictures(folder: Path) -> Iterator[NDArray[np.uint8]]:

@@ -31,7 +31,7 @@ from export.data.grids import Captioned, Grid, mirror_words, photo_grids, segmen
 from export.grammar import Grammar
 from export.graph import export_module
 from export.tags import Tags
-from export.train.loop import TrainingError
+from export.train.loop import read_average, reading
 from export.train.perceptual import load_lite0
 from export.train.tagging import NEVER, Glances, fit, odds_of_strangers, source_weights
 from models.tiny import captioner as net
@@ -175,7 +175,10 @@ class CaptionerTask:
 
     def _glances(self, folder: Path, cache: Path, *, held_out: bool) -> tuple[Glances, Tensor]:
         name = "unseen" if held_out else "seen"
-        key = hashlib.sha256(repr((written(folder, held_out=held_out), net.LAYOUT, VIEWS)).encode())
+        what = (written(folder, held_out=held_out), net.LAYOUT, net.TILE_PX, VIEWS)
+        key = hashlib.sha256(repr(what).encode())
+        for path in (*footage.clips(folder), *footage.photos(folder)):
+            key.update(hashlib.sha256(path.read_bytes()).digest())
         stored = cache / f"captioner-{name}-{key.hexdigest()[:8]}.npz"
         if not stored.exists():
             views = 1 if held_out else VIEWS
@@ -233,12 +236,11 @@ class CaptionerTask:
 
 def load_captioner(checkpoint: Path) -> VisionEncoderDecoderModel:
     """Load the averaged weights of a checkpoint, for export. Raises TrainingError where there is none."""
-    if not checkpoint.exists():
-        raise TrainingError(f"{checkpoint} does not exist: run `mirage export train captioner` first")
-    weights = torch.load(checkpoint, weights_only=True, map_location="cpu")["average"]
-    vocabulary, tags = len(weights["decoder.transformer.wte.weight"]), len(weights["encoder.tagger.bias"])
-    model = net.build_captioner(vocabulary, tags)
-    model.load_state_dict(weights)
+    weights = read_average(checkpoint)
+    with reading(checkpoint):
+        vocabulary, tags = len(weights["decoder.transformer.wte.weight"]), len(weights["encoder.tagger.bias"])
+        model = net.build_captioner(vocabulary, tags)
+        model.load_state_dict(weights)
     return model.eval()
 
 

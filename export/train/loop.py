@@ -6,8 +6,10 @@ A run is bounded by minutes or by steps, counted over all its resumptions; the s
 whichever was given. With steps, the same seed gives the same weights on the same device.
 """
 
+import pickle
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -115,8 +117,9 @@ class Run:
         self.step += 1
         decay = min(self._plan.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
+            learned = dict(self._task.network.named_parameters())
             for key, value in self._task.network.state_dict().items():
-                if value.dtype.is_floating_point:
+                if key in learned:
                     self._average[key].lerp_(value, 1 - decay)
                 else:
                     self._average[key].copy_(value)
@@ -142,16 +145,39 @@ class Run:
 
     def _load(self) -> None:
         device = next(self._task.network.parameters()).device
-        state = torch.load(self._checkpoint, weights_only=True, map_location=device)
-        self._task.network.load_state_dict(state["network"])
-        self._average = state["average"]
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._generator.set_state(state["generator"].cpu())
-        self.step, self.trained_s = state["step"], state["trained_s"]
+        with reading(self._checkpoint):
+            state = torch.load(self._checkpoint, weights_only=True, map_location=device)
+            self._task.network.load_state_dict(state["network"])
+            self._average = state["average"]
+            self._optimiser.load_state_dict(state["optimiser"])
+            self._generator.set_state(state["generator"].cpu())
+            self.step, self.trained_s = state["step"], state["trained_s"]
 
 
 def load_average(checkpoint: Path, network: nn.Module) -> None:
-    """Load the averaged weights of a checkpoint into `network`, for export."""
+    """Load the averaged weights of a checkpoint into `network`, for export. Raises TrainingError."""
+    weights = read_average(checkpoint)
+    with reading(checkpoint):
+        network.load_state_dict(weights)
+
+
+def read_average(checkpoint: Path) -> dict[str, Tensor]:
+    """Read the averaged weights of a checkpoint. Raises TrainingError."""
     if not checkpoint.exists():
         raise TrainingError(f"{checkpoint} does not exist: run `mirage export train {checkpoint.stem}` first")
-    network.load_state_dict(torch.load(checkpoint, weights_only=True, map_location="cpu")["average"])
+    with reading(checkpoint):
+        weights: dict[str, Tensor] = torch.load(checkpoint, weights_only=True, map_location="cpu")["average"]
+    return weights
+
+
+@contextmanager
+def reading(checkpoint: Path) -> Iterator[None]:
+    """Name the checkpoint that is damaged, or of another network than the one it is read into."""
+    try:
+        yield
+    except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        if isinstance(error, TrainingError):
+            raise
+        raise TrainingError(
+            f"{checkpoint} is damaged, or of another network or footage: train it again without --resume"
+        ) from error

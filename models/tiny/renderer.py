@@ -385,7 +385,7 @@ def sample(
     steps: int,
 ) -> Tensor:
     """Integrate from noise to motion in Euler steps; the reference for the ONNX renderer."""
-    times = shifted(torch.linspace(0, 1, steps + 1))
+    times = shifted(torch.linspace(0, 1, steps + 1, device=noise.device))
     x = noise
     for now, after in pairwise(times):
         clean = network(x, now.expand(len(x)), keys, guide, conditions, words)

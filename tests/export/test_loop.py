@@ -79,3 +79,40 @@ def test_a_missing_checkpoint_says_which_command_makes_it(tmp_path: Path) -> Non
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(TrainingError, match="device 'tpu'"):
         pick_device("tpu")
+
+
+def test_an_average_is_of_what_is_learned_and_of_nothing_else(tmp_path: Path) -> None:
+    task = Line()
+    task.network.register_buffer("measured", torch.zeros(1))
+    run = Run(task, Plan(steps=10, ema=0.9), tmp_path / "line.pt", resume=False)
+    for step in range(10):
+        task.network.get_buffer("measured").fill_(float(step))
+        run.advance(1)
+    run.save()
+    fresh = Line()
+    fresh.network.register_buffer("measured", torch.zeros(1))
+    load_average(tmp_path / "line.pt", fresh.network)
+    assert fresh.network.get_buffer("measured").item() == 9
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "other"])
+def test_a_checkpoint_that_does_not_fit_is_named(tmp_path: Path, damage: str) -> None:
+    checkpoint = tmp_path / "line.pt"
+    run = Run(Line(), Plan(steps=1), checkpoint, resume=False)
+    run.save()
+    if damage == "cut":
+        checkpoint.write_bytes(checkpoint.read_bytes()[:700])
+    if damage == "text":
+        checkpoint.write_text("no checkpoint")
+    other = Line()
+    if damage == "other":
+        other.network = nn.Linear(2, 1)
+    with pytest.raises(TrainingError, match=r"line\.pt is damaged, or of another network"):
+        Run(other, Plan(steps=1), checkpoint, resume=True)
+    with pytest.raises(TrainingError, match=r"line\.pt is damaged, or of another network"):
+        load_average(checkpoint, other.network)
+
+
+def test_a_plan_of_no_time_is_refused() -> None:
+    with pytest.raises(TrainingError, match="more than 0"):
+        Plan(minutes=0.0)
