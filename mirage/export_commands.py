@@ -95,6 +95,8 @@ def build(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that gets bundle.toml.")],
     footage: Footage,
     work: Work = Path("work/train"),
+    *,
+    int8: Annotated[bool, typer.Option("--int8", help="Decode captions in 8 bits: smaller.")] = False,
 ) -> None:
     """Export trained networks to ONNX, count the coding tables, and write the manifest."""
     from export.build import build_tiny
@@ -102,7 +104,7 @@ def build(
     from mirage.output import print_line
     from wire.bundle import Bundle
 
-    build_tiny(bundle, work, opened(footage, work), lambda part: print_line(f"exporting {part}"))
+    build_tiny(bundle, work, opened(footage, work), lambda part: print_line(f"exporting {part}"), int8=int8)
     made = Bundle.load(bundle)
     size = sum((bundle / name).stat().st_size for name in made.files())
     print_line(f"{bundle}: {len(made.files())} files, {size / 1e6:.1f} MB, {made.short_sha256}")

@@ -75,11 +75,12 @@ class TextInfo(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RendererInfo(Struct, frozen=True, forbid_unknown_fields=True):
-    """What makes video of packets; `options` are the backend's own."""
+    """What makes video of packets; `options` are the backend's own. A refiner is never needed."""
 
     backend: str
     decoder: str | None = None
     denoiser: str | None = None
+    refiner: str | None = None
     options: dict[str, Scalar] = {}
 
 
@@ -116,7 +117,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
         """Files that the receiver reads: tables, tokenizer, and whatever the sender does not read."""
         shared = {self.text.tables, self.captioner.tokenizer}
         shared |= {self.appearance.tables} if self.appearance else set()
-        named = {self.renderer.decoder, self.renderer.denoiser} - {None}
+        named = {self.renderer.decoder, self.renderer.denoiser, self.renderer.refiner} - {None}
         return frozenset(shared | named | (self.files.keys() - self.edge_files()))  # type: ignore[arg-type]
 
 

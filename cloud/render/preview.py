@@ -57,8 +57,7 @@ class PreviewRenderer:
         self._grid = bundle.manifest.appearance.grid
         self._decoder = _session(bundle, info.decoder, threads)
         self._denoiser = _session(bundle, info.denoiser, threads)
-        refiner = info.options.get("refiner")
-        self._refiner = _session(bundle, refiner, threads) if isinstance(refiner, str) else None
+        self._refiner = _session(bundle, info.refiner, threads) if info.refiner is not None else None
         self._name = f"preview {bundle.manifest.name} {bundle.short_sha256}"
 
     @property
@@ -72,14 +71,16 @@ class PreviewRenderer:
         rate = output_rate(camera, policy)
         first, end = frame_span(segment, rate)
         width, height = output_size(camera, policy.long_side_px)
+        if end <= first:
+            return np.empty((0, height, width, 3), np.uint8)
         held = segment.tokens is None and context.previous is not None
         key = self._picture(context.previous.tokens if held and context.previous else segment.tokens)
         large = _enlarge(key, width, height)
-        if segment.still or end <= first:
+        if segment.still:
             resting = np.zeros((1, 5, self._sizes.side, self._sizes.side), np.float32)
             resting[:, 4] = -1
             picture = self._refine(resting, key, None, segment, (width, height))(large, 0.0)
-            return np.broadcast_to(picture, (max(end - first, 0), height, width, 3))
+            return np.broadcast_to(picture, (end - first, height, width, 3))
         following = context.next if context.next is not None and context.next.tokens is not None else None
         after = self._picture(following.tokens) if following is not None else None
         fields = self._diffuse(segment, key, following, after, camera, policy.steps, seed)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import torch
+from tokenizers import Tokenizer
 
 from export.data.windows import Estimate
 from export.train.loop import Plan, Run, Task, TrainingError, load_average
@@ -53,20 +54,22 @@ def train(
     cv2.setNumThreads(machine.threads)
     torch.manual_seed(plan.seed)
     place.work.mkdir(parents=True, exist_ok=True)
-    task = _task(network, place, machine, estimate, plan.seed)
+    task = _task(network, place, machine, estimate, plan.seed, resume=resume)
     run = Run(task, plan, place.work / f"{network}.pt", resume=resume)
     run.train()
     return run
 
 
-def _task(network: str, place: Place, machine: Machine, estimate: Estimate, seed: int) -> Task:
+def _task(
+    network: str, place: Place, machine: Machine, estimate: Estimate, seed: int, *, resume: bool
+) -> Task:
     device = pick_device(machine.device)
     batch = {} if machine.batch is None else {"batch": machine.batch}
     if network == "captioner":
         from export.train.captioner import CaptionerTask
 
         captioner = CaptionerTask(place.footage, place.work, device, **batch)
-        captioner.tokenizer.save(str(place.work / TOKENIZER))
+        keep_tokenizer(captioner.tokenizer, place.work, resume=resume)
         return captioner
     if network == "appearance":
         from export.train.appearance import AppearanceTask
@@ -85,3 +88,14 @@ def _task(network: str, place: Place, machine: Machine, estimate: Estimate, seed
     from export.train.renderer import RendererTask
 
     return RendererTask(place.footage, place.work, estimate, device, seed=seed, **batch)
+
+
+def keep_tokenizer(tokenizer: Tokenizer, work: Path, *, resume: bool) -> None:
+    """Write the tokenizer; a checkpoint of other words must not stay beside it."""
+    stored, checkpoint = work / TOKENIZER, work / "captioner.pt"
+    words = tokenizer.to_str(pretty=True)
+    if checkpoint.exists() and (not stored.exists() or stored.read_text() != words):
+        if resume:
+            raise TrainingError(f"{checkpoint} speaks other words than this footage: train without --resume")
+        checkpoint.unlink()
+    stored.write_text(words)

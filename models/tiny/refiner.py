@@ -11,25 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.tiny.appearance import Dense
 from models.tiny.renderer import Mixer, warp
 
 PICTURE_PX = 256
 HINTS = 5  # what A and B disagree on (3), how far outside the keyframe, how far stretched
 OUTSIDE = 8.0  # scale of the hint: an eighth of the frame beyond the edge is 1
-
-
-class Dense(nn.Module):
-    """Two full 3x3 convolutions with a residual."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(8, channels)
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        self.scale = nn.Parameter(torch.full((1, channels, 1, 1), 0.2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.scale * self.second(functional.gelu(self.first(self.norm(x))))
 
 
 class Refiner(nn.Module):

@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from cloud.render.preview import PreviewRenderer
 from cloud.render.renderer import Context
@@ -15,18 +16,20 @@ from edge.appearance import AppearanceEncoder
 from edge.captioner import Captioner
 from edge.motion import estimate_motion
 from export.build import BuildError, build_tiny
+from export.captioner_graphs import DECODER, export_captioner
 from export.data.footage import FootageError
 from export.data.grids import photo_grids, segment_grids
 from export.train.appearance import AppearanceTask, Codec
 from export.train.captioner import CaptionerTask, load_captioner, to_pixels
-from export.train.loop import Plan, Run, load_average
+from export.train.loop import Plan, Run, TrainingError, load_average
 from export.train.refiner import RefinerTask
 from export.train.renderer import RendererTask
+from export.train.run import keep_tokenizer
 from models.tiny import captioner
 from models.tiny.appearance import LEVELS, PLANES, from_tokens, to_tokens
 from models.tiny.refiner import Refiner
 from models.tiny.renderer import FlowDenoiser, sample
-from wire.bundle import Bundle, BundleError
+from wire.bundle import Bundle, BundleError, file_sha256
 from wire.documents import CameraInfo
 from wire.motion import CameraMotion, Motion
 from wire.policy import Policy
@@ -189,6 +192,51 @@ def test_a_missing_checkpoint_leaves_the_old_bundle_alone(
         build_tiny(bundle.root, partial, footage_folder, lambda _: None)
     assert (bundle.root / "bundle.toml").read_bytes() == before
     assert [p.name for p in bundle.root.parent.iterdir()] == ["tiny"]
+
+
+def test_a_tokenizer_of_other_words_is_refused(
+    checkpoints: Path, footage_folder: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(checkpoints, work, ignore=shutil.ignore_patterns("*.npz"))
+    stored = Tokenizer.from_file(str(work / "tokenizer.json"))
+    stored.add_tokens(["unheard"])
+    stored.save(str(work / "tokenizer.json"))
+    with pytest.raises(BuildError, match=r"captioner\.pt knows"):
+        build_tiny(tmp_path / "tiny", work, footage_folder, lambda _: None)
+
+
+def test_a_tokenizer_of_other_words_ends_the_training_of_the_old_ones(
+    checkpoints: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(checkpoints, work, ignore=shutil.ignore_patterns("*.npz"))
+    stored = Tokenizer.from_file(str(work / "tokenizer.json"))
+    keep_tokenizer(stored, work, resume=True)
+    assert (work / "captioner.pt").exists()
+    stored.add_tokens(["unheard"])
+    with pytest.raises(TrainingError, match="train without --resume"):
+        keep_tokenizer(stored, work, resume=True)
+    keep_tokenizer(stored, work, resume=False)
+    assert not (work / "captioner.pt").exists()
+    assert "unheard" in (work / "tokenizer.json").read_text()
+
+
+def test_captions_may_be_decoded_in_8_bits(
+    bundle: Bundle, checkpoints: Path, footage_folder: Path, tmp_path: Path
+) -> None:
+    export_captioner(load_captioner(checkpoints / "captioner.pt"), tmp_path / "sender", int8=True)
+    small, plain = tmp_path / "sender" / DECODER, bundle.path(f"sender/{DECODER}")
+    assert small.stat().st_size < 0.8 * plain.stat().st_size
+    folder = tmp_path / "tiny"
+    shutil.copytree(bundle.root, folder)
+    shutil.copyfile(small, folder / "sender" / DECODER)
+    manifest = (folder / "bundle.toml").read_text()
+    manifest = manifest.replace(file_sha256(plain), file_sha256(small))
+    (folder / "bundle.toml").write_text(manifest)
+    device, reference = Captioner(Bundle.load(folder)), Captioner(bundle)
+    for grid in grids(footage_folder, 4):
+        assert device.tokens(grid)[:1] == reference.tokens(grid)[:1]
 
 
 def test_building_without_a_tokenizer_says_what_to_run(tmp_path: Path, footage_folder: Path) -> None:

@@ -72,3 +72,4 @@ def test_errors_name_the_file_and_stay_on_one_line() -> None:
     )
     assert errors.one_line(errors.InputError("two\nlines")) == "two lines"
     assert "cv2 is not installed" in errors.one_line(ModuleNotFoundError(name="cv2"))
+    assert "[edge,cpu,cloud,export]" in errors.one_line(ModuleNotFoundError(name="torch.nn"))
