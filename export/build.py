@@ -29,6 +29,7 @@ from export.train.appearance import COARSE_PLANES, Codec, load_decoder, load_pic
 from export.train.captioner import load_captioner, spoken
 from export.train.loop import load_average
 from models.tiny import appearance, captioner, refiner, renderer
+from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE
 from wire.words import SIZE
 
 CHECKPOINTS = ("captioner.pt", "appearance.pt", "renderer.pt")
@@ -131,11 +132,11 @@ def _export_appearance(codec: Codec, made: Path) -> None:
 
 
 def _export_renderer(motion: nn.Module, made: Path) -> None:
-    side = renderer.SIDE
+    side = SIDE
     inputs = {
         "noisy": torch.randn(1, renderer.CHANNELS, side, side),
         "time": torch.zeros(1),
-        "keys": torch.rand(1, 6, renderer.KEY_PX, renderer.KEY_PX),
+        "keys": torch.rand(1, 6, KEY_PX, KEY_PX),
         "guide": torch.zeros(1, renderer.GUIDE, side, side),
         "conditions": torch.zeros(1, renderer.CONDITIONS),
         "words": torch.ones(1, renderer.WORDS, dtype=torch.int64),
@@ -223,10 +224,10 @@ decoder = "receiver/appearance_decoder.onnx"
 denoiser = "receiver/flow_denoiser.onnx"
 {repaired}
 [renderer.options]
-frames = {renderer.FRAMES}
-side = {renderer.SIDE}
-key_px = {renderer.KEY_PX}
-flow_scale = {renderer.FLOW_SCALE}
+frames = {FRAMES}
+side = {SIDE}
+key_px = {KEY_PX}
+flow_scale = {FLOW_SCALE}
 words = {renderer.WORDS}
 time_shift = {renderer.TIME_SHIFT}
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from export.data.scenes import Bank, Dice, Scenes, draw, unit_grid
-from models.tiny.renderer import FLOW_SCALE, FRAMES, KEY_PX, SIDE
+from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE
 from wire.field import LIMIT
 
 MATCH = 5  # channels: flow from A to B, flow from B to A, how far both are to be believed

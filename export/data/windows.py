@@ -24,7 +24,8 @@ from torch import Tensor
 from export.data import footage
 from export.data.grids import mirror_words
 from export.data.motion import Samples
-from models.tiny.renderer import FLOW_SCALE, FRAMES, KEY_PX, SIDE, WORDS
+from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE
+from models.tiny.renderer import WORDS
 from wire.field import guide
 from wire.motion import Motion, quantise
 from wire.words import SIZE, read_words

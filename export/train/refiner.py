@@ -28,8 +28,9 @@ from export.train.appearance import Codec, draw_depths, load_decoder
 from export.train.loop import load_average
 from export.train.perceptual import FeatureDistance
 from models.tiny.appearance import IMAGE_PX, from_tokens, keep_planes, to_tokens
+from models.tiny.motion import FLOW_SCALE, FRAMES, SIDE
 from models.tiny.refiner import PICTURE_PX, Refiner, composed
-from models.tiny.renderer import FLOW_SCALE, FRAMES, SIDE, WORDS
+from models.tiny.renderer import WORDS
 from wire.words import SIZE, read_words
 
 BATCH = {"cpu": 8, "cuda": 64}

@@ -15,7 +15,8 @@ from export.data.grids import photo_textures
 from export.data.motion import MATCH, Samples, joined, synthetic_samples
 from export.data.scenes import Bank, Dice, draw
 from export.data.windows import Estimate, real_windows
-from models.tiny.renderer import FLOW_SCALE, FRAMES, KEY_PX, SIDE, FlowDenoiser, Prediction, shifted, warp
+from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE, warp
+from models.tiny.renderer import FlowDenoiser, Prediction, shifted
 from wire.words import SIZE
 
 BATCH = {"cpu": 12, "cuda": 256}

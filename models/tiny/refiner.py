@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.tiny.appearance import Dense
-from models.tiny.renderer import Mixer, warp
+from models.tiny.motion import warp
+from models.tiny.renderer import Mixer
 
 PICTURE_PX = 256
 HINTS = 5  # what A and B disagree on (3), how far outside the keyframe, how far stretched

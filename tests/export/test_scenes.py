@@ -10,7 +10,8 @@ from export.data.footage import Texture
 from export.data.motion import guide_fields, quantised, synthetic_samples
 from export.data.phrases import CAMERA_PHRASES, OBJECT_PHRASES, head_phrase
 from export.data.scenes import Bank, Cutouts, Dice, Scenes, blobs, draw
-from models.tiny.renderer import FLOW_SCALE, FRAMES, SIDE, WORDS, warp
+from models.tiny.motion import FLOW_SCALE, FRAMES, SIDE, warp
+from models.tiny.renderer import WORDS
 from tests.export.conftest import CAPTIONS, texture
 from wire.field import guide
 from wire.motion import CameraMotion, Motion, ObjectMotion, quantise

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edge.motion import estimate_motion
 from export.data.windows import FINE_PX, MEASURE_PX, real_pictures, real_windows
-from models.tiny.renderer import FLOW_SCALE, FRAMES, SIDE, WORDS, warp
+from models.tiny.motion import FLOW_SCALE, FRAMES, SIDE, warp
+from models.tiny.renderer import WORDS
 from tests.export.conftest import write_clip
 from wire.motion import Motion
 from wire.words import read_words

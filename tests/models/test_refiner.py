@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from cloud.render.refine import evidence
+from models.tiny.motion import SIDE
 from models.tiny.refiner import HINTS, PICTURE_PX, Refiner, composed
-from models.tiny.renderer import SIDE, WORDS
+from models.tiny.renderer import WORDS
 
 
 def picture(seed: int) -> NDArray[np.uint8]:

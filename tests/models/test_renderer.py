@@ -4,23 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.tiny.renderer import (
-    CHANNELS,
-    CONDITIONS,
-    FLOW_SCALE,
-    FRAMES,
-    GUIDE,
-    KEY_PX,
-    SIDE,
-    WORDS,
-    FlowDenoiser,
-    between,
-    commanded,
-    located,
-    sample,
-    shifted,
-    warp,
-)
+from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE, between, commanded, located, warp
+from models.tiny.renderer import CHANNELS, CONDITIONS, GUIDE, WORDS, FlowDenoiser, sample, shifted
 from wire.field import guide
 from wire.motion import CameraMotion, Motion
 
