@@ -11,7 +11,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from export.data.scenes import Bank, Dice, Scenes, draw, unit_grid
+from export.data.bank import Bank, Dice, unit_grid
+from export.data.scenes import Scenes, draw
 from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE
 from wire.field import LIMIT
 

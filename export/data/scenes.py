@@ -10,126 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import pi
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from export.data.footage import Texture
+from export.data.bank import CONTENT_WORDS, NAME_WORDS, Bank, Cutouts, Dice, everywhere, unit_grid
 from export.data.phrases import CAMERA_PHRASES, OBJECT_PHRASES, PLACE_PHRASES, SPEEDS, head_phrase
 from models.tiny.renderer import WORDS
 from wire.words import ROLL_DEGREES, WORD_SPEED, ZOOM_OCTAVES, read_words
 
-GROUND_PX, CUTOUT_PX = 128, 64
-MASKS = 512
-CONTENT_WORDS, NAME_WORDS = 9, 4
 PLAIN, ONE_CUTOUT = 0.42, 0.36  # shares of a batch: no cut-out, one; the rest has two
 COMMANDS = 0.5  # share of scenes whose speeds are those that their words stand for
 SLOW, QUICK = (0.03, 0.12), (0.12, 0.6)
 UNNAMED = "small piece"
 STATIC, PAN, ZOOM, ROLL = range(4)
 _STATIC_PHRASE, _NOTHING_PHRASE = 8, 9
-
-
-class Dice:
-    """Random numbers on one device, by seed."""
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self.device = device
-        self._generator = torch.Generator(device).manual_seed(seed)
-
-    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        return low + (high - low) * torch.rand(*shape, generator=self._generator, device=self.device)
-
-    def normal(self, *shape: int, scale: float = 1.0) -> Tensor:
-        return scale * torch.randn(*shape, generator=self._generator, device=self.device)
-
-    def integers(self, *shape: int, below: int) -> Tensor:
-        return torch.randint(below, shape, generator=self._generator, device=self.device)
-
-    def chance(self, *shape: int, share: float) -> Tensor:
-        return self.uniform(*shape) < share
-
-
-@dataclass(frozen=True, slots=True)
-class Bank:
-    """What scenes are made of."""
-
-    grounds: Tensor  # uint8 (N, 3, GROUND_PX, GROUND_PX)
-    cutouts: Tensor  # uint8 (N, 3, CUTOUT_PX, CUTOUT_PX)
-    masks: Tensor  # float (MASKS, 1, CUTOUT_PX, CUTOUT_PX) in 0..1
-    content: Tensor  # int64 (N, CONTENT_WORDS)
-    names: Tensor  # int64 (N, NAME_WORDS)
-    texts: tuple[str, ...]
-
-    @classmethod
-    def of(cls, textures: Sequence[Texture], device: torch.device, seed: int = 0) -> "Bank":
-        """Put captioned photographs on the device, and draw the shapes of cut-outs."""
-        pictures = [torch.from_numpy(np.ascontiguousarray(t.rgb.transpose(2, 0, 1))) for t in textures]
-        texts = tuple(texture.caption for texture in textures)
-
-        def sized(side: int) -> Tensor:
-            small = [
-                functional.interpolate(p[None].float(), (side, side), mode="bilinear", antialias=True)
-                for p in pictures
-            ]
-            return torch.cat(small).round().clamp(0, 255).to(torch.uint8).to(device)
-
-        def read(words: Sequence[str], length: int) -> Tensor:
-            return torch.tensor([read_words(text, length) for text in words], device=device)
-
-        return cls(
-            sized(GROUND_PX), sized(CUTOUT_PX), blobs(Dice(seed, device), MASKS), read(texts, CONTENT_WORDS),
-            read([head_phrase(text) for text in texts], NAME_WORDS), texts,
-        )  # fmt: skip
-
-
-def blobs(dice: Dice, count: int, side: int = CUTOUT_PX) -> Tensor:
-    """Draw soft shapes (count, 1, side, side): a radius that varies smoothly around a centre, 5 harmonics."""
-    points = unit_grid(side, dice.device) - (0.5 + 0.5j)
-    waves = torch.arange(1, 6, device=dice.device)
-    strength = dice.normal(count, 5, 1, 1, scale=0.35) / waves[:, None, None]
-    turned = points.angle() * waves[:, None, None] + dice.uniform(count, 5, 1, 1, high=2 * pi)
-    radius = 1 + (strength * turned.cos()).sum(1)
-    radius = radius / radius.amax((1, 2), keepdim=True) * 0.44
-    hardness = dice.uniform(count, 1, 1, low=10, high=60)
-    return ((radius.clamp(min=0.08) - points.abs()) * hardness + 0.5).clamp(0, 1)[:, None]
-
-
-@dataclass(frozen=True, slots=True)
-class Cutouts:
-    """The moving things of rows `first` and later, one each; tensors have that many rows."""
-
-    first: int
-    texture: Tensor
-    mask: Tensor
-    start: Tensor  # complex (B,), centre at time 0
-    way: Tensor  # complex (B,), displacement over the segment
-    bulge: Tensor  # (B,) how far the way bends to its side, in its own length
-    size: Tensor  # (B, 2) width and height at time 0
-    zoom: Tensor  # (B,) log2 of growth over the segment
-    spin: Tensor  # (B,) degrees
-
-    def pose(self, times: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and turn a (B, T) about the centre, and the centre (B, T), at times (B, T)."""
-        a = torch.polar(2.0 ** (self.zoom[:, None] * times), torch.deg2rad(self.spin[:, None] * times))
-        bent = self.bulge[:, None] * times * (1 - times)
-        return a, self.start[:, None] + self.way[:, None] * torch.complex(times, bent)
-
-    def cover(self, bank: Bank, points: Tensor, times: Tensor) -> Tensor:
-        """Opacity (B, T, H, W) at points (B, T, H, W) of the frames at times (B, T)."""
-        where = self.local(points, times)
-        batch, count, height, width = points.shape
-        flat = functional.grid_sample(
-            bank.masks[self.mask], where.reshape(batch, -1, width, 2), align_corners=False
-        )
-        return flat.reshape(batch, count, height, width)
-
-    def local(self, points: Tensor, times: Tensor) -> Tensor:
-        """Where points lie on the cut-out: (B, T, H, W, 2), -1..1 from edge to edge."""
-        a, centre = self.pose(times)
-        offset = torch.view_as_real((points - _spread(centre)) / _spread(a))
-        return offset / (self.size[:, None, None, None] / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +58,7 @@ class Scenes:
         batch, count = times.shape
         points = unit_grid(side, times.device).expand(batch, count, side, side)
         a, b = self.camera(times)
-        content = torch.view_as_real((points - _spread(b)) / _spread(a))
+        content = torch.view_as_real((points - everywhere(b)) / everywhere(a))
         size, corner = self.window[:, None, None, None, :1], self.window[:, None, None, None, 1:]
         where = (corner + size * content) * 2 - 1
         pictures = _sample(self.bank.grounds[self.texture], where, "reflection")
@@ -188,14 +83,14 @@ class Scenes:
         grid = unit_grid(side, times.device).expand(batch, count, side, side)
         keys = key[:, None].expand_as(times)
         (a, b), (key_a, key_b) = self.camera(times), self.camera(keys)
-        where = _spread(key_a) * ((grid - _spread(b)) / _spread(a)) + _spread(key_b)
+        where = everywhere(key_a) * ((grid - everywhere(b)) / everywhere(a)) + everywhere(key_b)
         hidden = torch.zeros_like(where.real)
         for number, cutout in enumerate(self.cutouts):
             rows = slice(cutout.first, None)
             hidden[rows] = hidden[rows].maximum(cutout.cover(self.bank, where[rows], keys[rows]))
             here = cutout.cover(self.bank, grid[rows], times[rows]) > 0.5
             (turn, centre), (key_turn, key_centre) = cutout.pose(times[rows]), cutout.pose(keys[rows])
-            moved = (grid[rows] - _spread(centre)) * _spread(key_turn / turn) + _spread(key_centre)
+            moved = (grid[rows] - everywhere(centre)) * everywhere(key_turn / turn) + everywhere(key_centre)
             where[rows] = torch.where(here, moved, where[rows])
             hidden[rows] = torch.where(here, self._over(number, moved, keys, rows), hidden[rows])
         inside = (where.real > 0) & (where.real < 1) & (where.imag > 0) & (where.imag < 1)
@@ -378,17 +273,6 @@ def _place(centre: Tensor) -> Tensor:
     upright = torch.where(y < 0, 3, 4)
     far = torch.where(x.abs() > y.abs(), sideways, upright)
     return torch.where(torch.maximum(x.abs(), y.abs()) < 0.12, 5, far)
-
-
-def unit_grid(side: int, device: torch.device) -> Tensor:
-    """Pixel centres (side, side) as complex fractions of the frame."""
-    line = (torch.arange(side, device=device) + 0.5) / side
-    rows, columns = torch.meshgrid(line, line, indexing="ij")
-    return torch.complex(columns, rows)
-
-
-def _spread(values: Tensor) -> Tensor:
-    return values[..., None, None]
 
 
 def _sample(pictures: Tensor, where: Tensor, padding: str) -> Tensor:

@@ -19,10 +19,10 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn import functional
 
+from export.data.bank import Dice, unit_grid
 from export.data.footage import FootageError
 from export.data.grids import photo_textures
 from export.data.motion import guide_fields
-from export.data.scenes import Dice, unit_grid
 from export.data.windows import Estimate, real_pictures, real_windows, squash
 from export.train.appearance import Codec, draw_depths, load_decoder
 from export.train.loop import load_average

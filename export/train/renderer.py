@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from export.data.bank import Bank, Dice
 from export.data.footage import FootageError
 from export.data.grids import photo_textures
 from export.data.motion import MATCH, Samples, joined, synthetic_samples
-from export.data.scenes import Bank, Dice, draw
+from export.data.scenes import draw
 from export.data.windows import Estimate, real_windows
 from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE, warp
 from models.tiny.renderer import FlowDenoiser, Prediction, shifted

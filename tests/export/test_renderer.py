@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from edge.motion import estimate_motion
+from export.data.bank import Bank, Dice
 from export.data.footage import Texture
 from export.data.motion import synthetic_samples
-from export.data.scenes import Bank, Dice
 from export.train.renderer import RendererTask, calibrate
 from models.tiny.renderer import FlowDenoiser
 from tests.export.conftest import CAPTIONS, texture

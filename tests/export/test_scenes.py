@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from export.data.bank import Bank, Cutouts, Dice, blobs
 from export.data.footage import Texture
 from export.data.motion import guide_fields, quantised, synthetic_samples
 from export.data.phrases import CAMERA_PHRASES, OBJECT_PHRASES, head_phrase
-from export.data.scenes import Bank, Cutouts, Dice, Scenes, blobs, draw
+from export.data.scenes import Scenes, draw
 from models.tiny.motion import FLOW_SCALE, FRAMES, SIDE, warp
 from models.tiny.renderer import WORDS
 from tests.export.conftest import CAPTIONS, texture
