@@ -1,7 +1,8 @@
 """Makes packets of segments: numbers them, and sends nothing twice that the receiver still holds.
 
 Where a scene rests there is room for detail: the packets of still segments may take STILL_BYTES between two
-refreshes, and what "as before" leaves of that goes to planes that the receiver lacks.
+refreshes, and what "as before" leaves of that goes to planes that the receiver lacks. Before a camera that
+rests the first keyframe of a scene is sent twice as deep: whatever nothing passes by keeps it.
 """
 
 from collections.abc import Iterator
@@ -64,4 +65,11 @@ class Composer:
         if segment.still and self._planes != 0:
             room = self._still_left - len(bytes(packet)) + 1  # of which the zero byte for "no layers" goes
             return replace(packet, layers=self._codec.layers(segment, held, None, room))
-        return replace(packet, layers=self._codec.layers(segment, held, self._planes))
+        planes = self._planes
+        if planes and segment.tokens is not None and (held is None or segment.cut) and _rests(segment):
+            planes = min(2 * planes, len(segment.tokens))
+        return replace(packet, layers=self._codec.layers(segment, held, planes))
+
+
+def _rests(segment: Segment) -> bool:
+    return segment.motion is not None and segment.motion.camera_rests

@@ -1,8 +1,8 @@
 """How a segment moves: the camera as a similarity, and up to four objects against it.
 
-    frames --dense flow of neighbours--> RANSAC similarity --composed--> pan, zoom, roll
+    frames --dense flow of neighbours--> RANSAC similarity --composed--> pan, zoom, roll at each knot
                     |
-                    '--grid of the middle frame, followed to both ends--> residual --> boxes
+                    '--grid of the middle frame, followed to all frames--> residual --> boxes
 
 The middle frame is where objects are looked for: what enters or leaves is most likely there.
 Deterministic: the random generator of OpenCV is seeded at every call.
@@ -15,9 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.objects import Gray, Half, Matrix, Points, Tracks, find_objects, grid
+from edge.objects import Floats, Gray, Matrix, Place, Points, Tracks, find_objects, grid
 from wire.motion import CameraMotion, Motion
+from wire.ways import LEGS
 
+_LEG_MS = 375  # no leg is shorter, and none has less than two steps
 _WORK_PX = 160  # long side of the picture on which flow is measured
 _TEXTURE = 4e-4  # smallest eigenvalue of the structure tensor at which flow can be trusted
 _RESTING_PX = 0.15  # flow below this is the noise of the method
@@ -27,7 +29,7 @@ _MIN_POINTS = 16
 _LEVELS = 3  # grey levels by which a pixel must fit better to count
 _BENEFIT = 1.5  # for what moves: a road to the horizon never fits a similarity well
 _SCALES = (0.5, 2.0)  # scale per step; beyond, the fit went wrong
-_LONGEST_STRETCH = 1.5
+_LONGEST = 1.5  # times what is seen
 # A camera that moves does so most of the time. What drifts less, or in fewer steps, rests: its flow is that
 # of what moves before it. Chosen on segments that people have described (tests/edge/test_footage.py).
 _SHARE, _RESTING = 0.7, CameraMotion(0.04, 0.04, 0.05, 4.0)
@@ -51,21 +53,24 @@ def estimate_motion(
         return Motion()
     cv2.setRNGSeed(0)
     grays = [_gray(frame) for frame in frames]
-    stretch = _stretch(times_ms, duration_ms)
-    tracks, share = _follow(grays)
-    camera = _camera(tracks, stretch)
-    if not _drifts(camera, share, _SLOW_SHARE, _SLOW) and not _drifts(camera, share, _SHARE, _RESTING):
+    told_ms = _told_ms(times_ms, duration_ms)
+    times = np.asarray((times_ms - times_ms[0]) / told_ms, np.float64)
+    tracks, share = _follow(grays, times, _legs(times, told_ms))
+    camera = _camera(tracks)
+    if not _drifts(camera[-1], share, _SLOW_SHARE, _SLOW) and not _drifts(
+        camera[-1], share, _SHARE, _RESTING
+    ):
         tracks = tracks.at_rest()
-        camera = _slow_camera(grays, stretch)
-    return Motion(camera, find_objects(tracks, stretch))
+        camera = _slow_camera(grays, times)
+    return Motion(camera[-1], find_objects(tracks), camera[:-1])
 
 
-def _slow_camera(grays: list[Gray], stretch: float) -> CameraMotion:
+def _slow_camera(grays: list[Gray], times: Floats) -> tuple[CameraMotion, ...]:
     """Look again at frames further apart, between which a slow camera has gone some way."""
-    kept = grays[::_STRIDE] if (len(grays) - 1) % _STRIDE == 0 else [*grays[::_STRIDE], grays[-1]]
-    tracks, share = _follow(kept)
-    camera = _camera(tracks, stretch)
-    return camera if _drifts(camera, share, _STRIDE_SHARE, _STRIDE_RESTING) else CameraMotion()
+    kept = np.unique(np.append(np.arange(0, len(grays), _STRIDE), len(grays) - 1))
+    tracks, share = _follow([grays[at] for at in kept], times[kept], legs=1)
+    camera = _camera(tracks)
+    return camera if _drifts(camera[-1], share, _STRIDE_SHARE, _STRIDE_RESTING) else (CameraMotion(),)
 
 
 def _drifts(camera: CameraMotion, share: float, least: float, resting: CameraMotion) -> bool:
@@ -84,23 +89,23 @@ def _gray(rgb: NDArray[np.uint8]) -> Gray:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _follow(grays: list[Gray]) -> tuple[Tracks, float]:
-    """Follow the middle frame's grid, and the camera, to both ends; in what share of steps it moved."""
+def _follow(grays: list[Gray], times: Floats, legs: int) -> tuple[Tracks, float]:
+    """Follow the middle frame's grid, and the camera, to all others; in what share of steps it moved."""
     middle = len(grays) // 2
-    start, moved_before = _follow_half(grays[middle::-1])
-    end, moved_after = _follow_half(grays[middle:])
-    return Tracks(grays[middle], start, end), (moved_before + moved_after) / (len(grays) - 1)
+    before, moved_before = _follow_half(grays[middle::-1])
+    after, moved_after = _follow_half(grays[middle:])
+    tracks = Tracks(grays[middle], (*before[:0:-1], *after), times, legs)
+    return tracks, (moved_before + moved_after) / (len(grays) - 1)
 
 
-def _follow_half(grays: list[Gray]) -> tuple[Half, int]:
-    points, camera, moved = grid(grays[0].shape), np.eye(3), 0
+def _follow_half(grays: list[Gray]) -> tuple[list[Place], int]:
+    places, moved = [Place(grays[0], grid(grays[0].shape), np.eye(3))], 0
     for before, after in pairwise(grays):
         flow = _flow(before, after)
-        points = points + _at(flow, points)
-        step = _camera_step(before, after, flow)
-        camera = step @ camera
+        last, step = places[-1], _camera_step(before, after, flow)
+        places.append(Place(after, last.points + _at(flow, last.points), step @ last.camera))
         moved += not np.array_equal(step, np.eye(3))
-    return Half(grays[-1], points, camera), moved
+    return places, moved
 
 
 def _flow(before: Gray, after: Gray) -> Flow:
@@ -152,26 +157,27 @@ def _explains(step: Matrix, gray: Gray, after: Gray) -> bool:
     return bool(_BENEFIT * better > worse)
 
 
-def _inverse(step: Matrix) -> Matrix:
-    return np.asarray(np.linalg.inv(step), np.float64)
+def _told_ms(times_ms: NDArray[np.int64], duration_ms: int | None) -> int:
+    """Over which time motion is told: a frame or so more than is seen."""
+    seen_ms = max(int(times_ms[-1] - times_ms[0]), 1)
+    return seen_ms if duration_ms is None else min(max(duration_ms, seen_ms), round(_LONGEST * seen_ms))
 
 
-def _stretch(times_ms: NDArray[np.int64], duration_ms: int | None) -> float:
-    span_ms = float(times_ms[-1] - times_ms[0])
-    if duration_ms is None or span_ms <= 0:
-        return 1.0
-    return min(max(duration_ms / span_ms, 1.0), _LONGEST_STRETCH)
+def _legs(times: Floats, told_ms: int) -> int:
+    """Into how many legs to cut; something of the last one must be seen."""
+    most = min(told_ms // _LEG_MS, (len(times) - 1) // 2)
+    return max(legs for legs in LEGS if legs <= max(most, 1) and (legs - 1) / legs < times[-1])
 
 
-def _camera(tracks: Tracks, stretch: float) -> CameraMotion:
+def _camera(tracks: Tracks) -> tuple[CameraMotion, ...]:
+    """Where the camera has got to at each knot after the start."""
     height, width = tracks.gray.shape
-    total = tracks.end.camera @ _inverse(tracks.start.camera)
     centre = np.array([(width - 1) / 2, (height - 1) / 2, 1.0])
-    shift = (total @ centre - centre) * stretch
-    scale = float(np.hypot(total[0, 0], total[1, 0]))
-    return CameraMotion(
-        pan_x=float(shift[0]) / width,
-        pan_y=float(shift[1]) / height,
-        zoom=log2(scale) * stretch,
-        roll=degrees(atan2(float(total[1, 0]), float(total[0, 0]))) * stretch,
-    )
+    back = np.linalg.inv(tracks.places[0].camera)
+    poses = []
+    for place in tracks.places:
+        total = place.camera @ back
+        shift = total @ centre - centre
+        scale, turn = float(np.hypot(total[0, 0], total[1, 0])), atan2(total[1, 0], total[0, 0])
+        poses.append((shift[0] / width, shift[1] / height, log2(scale), degrees(turn)))
+    return tuple(CameraMotion(*map(float, pose)) for pose in tracks.at_knots(np.array(poses))[1:])

@@ -35,7 +35,7 @@ from wire.words import SIZE
 CHECKPOINTS = ("captioner.pt", "appearance.pt", "renderer.pt")
 REFINER_GRAPH = "receiver/refiner.onnx"
 REFINER = "refiner.pt"  # optional: without it, warped keyframes are shown as they are
-DEFAULT_PLANES = 12
+DEFAULT_PLANES = 8
 SCENE_CAPTIONS = 3000  # sentences of the grammar that the text tables see beside the written captions
 MOVING_CAPTIONS = 0.3  # share of captions that end in what the camera does
 
@@ -154,7 +154,8 @@ def _export_refiner(repair: nn.Module, made: Path) -> None:
 def _write_tables(codec: Codec, folder: Path, made: Path) -> None:
     _save_tables(made / "tables/text.npz", text_tables(sayable(folder)))
     tokens = encode_pictures(codec.encoder, folder)
-    _save_tables(made / "tables/tokens.npz", token_tables(tokens, appearance.LEVELS, COARSE_PLANES))
+    weights = appearance.change_weights(codec.encoder)[:COARSE_PLANES].numpy()
+    _save_tables(made / "tables/tokens.npz", token_tables(tokens, appearance.LEVELS, COARSE_PLANES, weights))
 
 
 def sayable(folder: Path) -> list[str]:

@@ -81,10 +81,19 @@ def _word_counts(coded: list[list[int]], masked: list[list[int]]) -> list[Counts
     return counts
 
 
-def token_tables(tokens: NDArray[np.uint8], levels: int, coarse_planes: int) -> dict[str, Array]:
-    """Tables of `wire.tokens.TokenModel` from training tokens (N, D, h, w)."""
+def token_tables(
+    tokens: NDArray[np.uint8], levels: int, coarse_planes: int, weights: NDArray[np.float64] | None = None
+) -> dict[str, Array]:
+    """Tables of `wire.tokens.TokenModel` from training tokens (N, D, h, w).
+
+    `weights`, one for each coarse plane, say what a squared difference of one level counts where up to 1
+    together is no change; by default 1.
+    """
     _, planes, height, width = tokens.shape
-    tables: dict[str, Array] = {"shape": np.array([levels, planes, height, width, coarse_planes], np.int32)}
+    tables: dict[str, Array] = {
+        "shape": np.array([levels, planes, height, width, coarse_planes], np.int32),
+        "weights": np.ones(coarse_planes) if weights is None else weights,
+    }
     for plane in range(planes):
         for name, array in plane_tables(tokens, plane, levels).items():
             tables[f"alone{plane}_{name}"] = array

@@ -22,13 +22,16 @@ def pixel_centres(height: int, width: int) -> Float:
     return np.stack(np.meshgrid(x, y), axis=-1)
 
 
-def camera_matrix(camera: CameraMotion, time: float, aspect: float = 1.0) -> Float:
-    """Map content at time 0 to where it is at `time`: 3x3 in frame fractions; aspect = width / height."""
-    scale = 2.0 ** (camera.zoom * time)
-    c, s = scale * cos(radians(camera.roll * time)), scale * sin(radians(camera.roll * time))
+def camera_matrix(camera: CameraMotion, aspect: float = 1.0) -> Float:
+    """Map content at the start to where it is when the camera is there: 3x3 in frame fractions.
+
+    aspect = width / height.
+    """
+    scale = 2.0**camera.zoom
+    c, s = scale * cos(radians(camera.roll)), scale * sin(radians(camera.roll))
     turn = np.array([[c, -s / aspect], [s * aspect, c]], np.float32)
     centre = np.array([0.5, 0.5], np.float32)
-    pan = np.array([camera.pan_x, camera.pan_y], np.float32) * time
+    pan = np.array([camera.pan_x, camera.pan_y], np.float32)
     matrix = np.eye(3, dtype=np.float32)
     matrix[:2, :2] = turn
     matrix[:2, 2] = centre + pan - turn @ centre
@@ -60,13 +63,14 @@ def guide(
 def motion_field(motion: Motion, time: float, key: float, side: int, aspect: float = 1.0) -> Float:
     """Backward flow (side, side, 2) from the frame at `time` to the frame at `key`."""
     grid = pixel_centres(side, side)
-    matrix = camera_matrix(motion.camera, key, aspect) @ np.linalg.inv(
-        camera_matrix(motion.camera, time, aspect)
+    matrix = camera_matrix(motion.camera_at(key), aspect) @ np.linalg.inv(
+        camera_matrix(motion.camera_at(time), aspect)
     )
     flow = grid @ matrix[:2, :2].T + matrix[:2, 2] - grid
     for item in motion.objects:
-        centre = np.array([item.x + item.dx * time, item.y + item.dy * time], np.float32)
+        gone = np.array(item.displacement_at(time), np.float32)
+        centre = np.array([item.x, item.y], np.float32) + gone
         size = np.array([item.width, item.height], np.float32)
-        inside = (np.abs(grid - centre) < size / 2).all(-1)
-        flow[inside] = np.array([item.dx, item.dy], np.float32) * (key - time)
+        inside = np.square((grid - centre) / (size / 2)).sum(-1) < 1
+        flow[inside] = np.array(item.displacement_at(key), np.float32) - gone
     return flow.astype(np.float32)

@@ -29,10 +29,6 @@ from wire.planes import Tokens
 from wire.tokens import TokenModel
 
 _CHANGES = 128
-# A cell counts as unchanged while the squared differences of its coarse tokens add up to no more. One level
-# of one token is noise: at 6 planes that costs 48 bytes where all changes cost 61, at the same PSNR.
-_NOISE = 1
-_REST = 3  # a scene at rest is left alone up to here: no sensor noise of 8 grey levels goes beyond
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,11 +107,11 @@ class SceneCoder:
         alone = bytes((keyframe.place,)) + self._model.encode_coarse(keyframe.tokens)
         if memory is None or keyframe.sequence <= memory.written:
             return alone
-        moved = self._moved(keyframe.tokens, memory.tokens)
-        if rests and moved.max() <= _REST:
+        changed = self._model.changed(keyframe.tokens, memory.tokens)
+        if rests and not changed.any():
             return None
         head = bytes((keyframe.place | _CHANGES,)) + varint.encode(keyframe.sequence - memory.written)
-        changes = head + self._model.encode_changes(keyframe.tokens, memory.tokens, moved > _NOISE)
+        changes = head + self._model.encode_changes(keyframe.tokens, memory.tokens, changed)
         return min(changes, alone, key=len)
 
     def _with_coarse(self, coarse: bytes | None, memory: Memory | None, sequence: int) -> Memory:
@@ -132,11 +128,6 @@ class SceneCoder:
             raise PacketError(f"packet {sequence} changes tokens that are not here")
         tokens = self._model.decode_changes(coarse[start:], memory.tokens)
         return Memory(tokens, sequence, memory.details)
-
-    def _moved(self, tokens: Tokens, memory: Tokens) -> NDArray[np.int64]:
-        coarse = self._model.coarse_planes
-        apart = tokens[:coarse].astype(np.int64) - memory[:coarse]
-        return np.asarray((apart * apart).sum(axis=0), np.int64)
 
 
 def size_of(layers: Mapping[int, bytes]) -> int:

@@ -44,12 +44,17 @@ class TokenModel:
     """Codes grids of tokens below `levels`; coding is integer arithmetic only."""
 
     def __init__(
-        self, grid: tuple[int, int], levels: int, coarse_planes: int, tables: list[PlaneTables]
+        self,
+        grid: tuple[int, int],
+        levels: int,
+        tables: list[PlaneTables],
+        weights: NDArray[np.float64],
     ) -> None:
         self.height, self.width = grid
         self.levels = levels
-        self.coarse_planes = coarse_planes
+        self.coarse_planes = len(weights)
         self._tables = tables
+        self._weights = weights
 
     @classmethod
     def from_arrays(cls, tables: Mapping[str, NDArray[np.generic]]) -> "TokenModel":
@@ -57,18 +62,27 @@ class TokenModel:
         try:
             levels, count, height, width, coarse = tables["shape"].tolist()
             planes = [PlaneTables.from_arrays(tables, f"alone{plane}", levels) for plane in range(count)]
+            weights = tables["weights"].astype(np.float64)
         except (KeyError, ValueError) as error:
             raise TokenError(f"token tables are incomplete: {error}") from error
         if not 0 < coarse <= count:
             raise TokenError(f"token tables have {coarse} coarse planes of {count}")
         if not 1 < levels <= UNKNOWN:
             raise TokenError(f"token tables have {levels} levels, not 2 to {UNKNOWN}")
-        return cls((height, width), levels, coarse, planes)
+        if weights.shape != (coarse,) or not (np.isfinite(weights) & (weights > 0)).all():
+            raise TokenError(f"token tables have weights {weights.tolist()} for {coarse} coarse planes")
+        return cls((height, width), levels, planes, weights)
 
     @property
     def planes(self) -> int:
         """How many planes the tables know."""
         return len(self._tables)
+
+    def changed(self, tokens: Tokens, memory: Tokens) -> Mask:
+        """Which cells look different: the squared differences of coarse tokens, weighted, exceed 1."""
+        coarse = self.coarse_planes
+        apart = tokens[:coarse].astype(np.float64) - memory[:coarse]
+        return np.asarray(np.tensordot(self._weights, apart * apart, axes=1) > 1, np.bool_)
 
     def encode_coarse(self, tokens: Tokens) -> bytes:
         """Code the coarse planes of tokens (D, h, w), D at least `coarse_planes`."""

@@ -8,7 +8,7 @@ import pytest
 
 from edge.composer import Composer
 from tests.edge.speech import CODEC, TOKENS
-from wire.motion import CameraMotion, Motion
+from wire.motion import CameraMotion, Motion, ObjectMotion
 from wire.neighbours import UNKNOWN
 from wire.packet import Layer, Packet
 from wire.segment import Segment
@@ -101,6 +101,25 @@ def test_a_background_keeps_its_detail_while_someone_walks_through() -> None:
         assert held.memory is not None
         assert set(held.memory.depth.ravel().tolist()) == {4, 12}
         assert (held.memory.depth == 4).sum() <= 4 * index
+
+
+def test_the_first_keyframe_before_a_camera_at_rest_is_deeper() -> None:
+    walked = TOKENS[0].copy()
+    walked[:, 4:, 4:] = TOKENS[1][:, 4:, 4:]
+
+    def depths(motion: Motion, planes: int) -> list[int]:
+        composer, seen = Composer(CODEC, planes), None
+        for start_ms, tokens in ((0, TOKENS[0]), (2000, walked)):
+            segment = replace(SEGMENT, start_ms=start_ms, motion=motion, tokens=tokens)
+            seen = CODEC.resolve(composer.compose(segment), seen)
+        assert seen is not None
+        assert seen.memory is not None
+        return sorted(set(seen.memory.depth.ravel().tolist()))
+
+    thing = ObjectMotion(0.5, 0.5, 0.2, 0.2, 0.1, 0)
+    assert depths(Motion(objects=(thing,)), 5) == [5, 10]
+    assert depths(Motion(objects=(thing,)), 8) == [8, 12]
+    assert depths(Motion(CameraMotion(0.2)), 5) == [5]
 
 
 def test_no_packet_reaches_further_than_a_minute_from_its_refresh() -> None:

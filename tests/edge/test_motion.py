@@ -61,6 +61,27 @@ def test_a_resting_camera_does_not_move(sigma: float) -> None:
     assert measure(noisy(filmed(), sigma)) == Motion()
 
 
+def test_a_camera_that_gets_faster_is_told_by_its_knots() -> None:
+    motion = measure(filmed((0.6, 0))[[0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 15]])
+    assert motion.legs == 2
+    assert [motion.camera_at(time).pan_x for time in (0.5, 1)] == pytest.approx([0.22, 0.6], abs=0.04)
+
+
+def test_an_object_that_turns_back_is_found() -> None:
+    frames = filmed()
+    thing = texture(9, 90, 160)[:24, :24]
+    for index, frame in enumerate(frames):
+        x = 20 + 6 * min(index, COUNT - 1 - index)
+        frame[40:64, x : x + 24] = thing
+    found = measure(frames).objects[0]
+    assert found.dx == pytest.approx(0, abs=0.05)
+    assert found.displacement_at(0.5)[0] > 0.15
+
+
+def test_few_frames_make_few_legs() -> None:
+    assert measure(filmed((0.3, 0))[:4]).legs == 1
+
+
 def test_one_frame_does_not_move() -> None:
     assert measure(filmed()[:1]) == Motion()
 

@@ -38,7 +38,10 @@ def plain_tables(
     shape: tuple[int, int, int], levels: int, coarse_planes: int
 ) -> dict[str, NDArray[np.generic]]:
     """Make tables for tokens of `shape` (planes, h, w) in which every level is as likely as any other."""
-    tables: dict[str, NDArray[np.generic]] = {"shape": np.array([levels, *shape, coarse_planes])}
+    tables: dict[str, NDArray[np.generic]] = {
+        "shape": np.array([levels, *shape, coarse_planes]),
+        "weights": np.ones(coarse_planes),
+    }
     for plane in range(shape[0]):
         tables |= {
             f"alone{plane}_outer": np.zeros(9 * plane, np.int32),

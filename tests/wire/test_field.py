@@ -21,7 +21,7 @@ def test_a_zoom_leaves_the_centre_and_doubles_distances() -> None:
 
 def test_a_roll_keeps_distances_in_a_wide_picture() -> None:
     aspect = 16 / 9
-    matrix = camera_matrix(CameraMotion(roll=90), 1.0, aspect)
+    matrix = camera_matrix(CameraMotion(roll=90), aspect)
     right = matrix @ np.array(
         [0.5 + 0.25 / aspect, 0.5, 1], np.float32
     )  # a quarter of the height to the right
