@@ -12,16 +12,44 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from wire.field import motion_field
+from wire.motion import Motion
+
 Float = NDArray[np.float32]
 
 
 def at_time(fields: Float, time: float) -> Float:
-    """Interpolate fields (FRAMES, 5, side, side), spread evenly over 0..1, at `time`; clamped outside."""
+    """Interpolate fields (FRAMES, C, side, side), spread evenly over 0..1, at `time`; clamped outside."""
     place = min(max(time, 0.0), 1.0) * (len(fields) - 1)
     before = min(int(place), max(len(fields) - 2, 0))
     after = min(before + 1, len(fields) - 1)
     share = np.float32(place - before)
     return np.asarray(fields[before] * (1 - share) + fields[after] * share, np.float32)
+
+
+class Told:
+    """What a motion layer says of the flow to keyframes at the times `keys`, 0..1 of the segment.
+
+    Between `frames` fields in a row it is known better than by interpolation: ways have knots there.
+    """
+
+    def __init__(
+        self, motion: Motion, keys: tuple[float, float | None], aspect: float, frames: int, side: int
+    ) -> None:
+        self._motion, self._keys, self._aspect, self._side = motion, keys, aspect, side
+        self._fields = np.stack([self._flow(time) for time in np.linspace(0, 1, frames).tolist()])
+
+    def bend(self, time: float) -> Float:
+        """Give what its flow (4, side, side) differs at `time` from that between two fields."""
+        return np.asarray(self._flow(time) - at_time(self._fields, time), np.float32)
+
+    def _flow(self, time: float) -> Float:
+        flow = np.zeros((4, self._side, self._side), np.float32)
+        for channel, key in zip((0, 2), self._keys, strict=True):
+            if key is not None:
+                field = motion_field(self._motion, time, key, self._side, self._aspect)
+                flow[channel : channel + 2] = field.transpose(2, 0, 1)
+        return flow
 
 
 def compose(field: Float, first: NDArray[np.uint8], second: NDArray[np.uint8] | None) -> NDArray[np.uint8]:

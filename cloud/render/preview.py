@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cloud.render.flow import at_time, compose, shifted_times
+from cloud.render.flow import Told, at_time, compose, shifted_times
 from cloud.render.refine import Changes
 from cloud.render.renderer import Context, RenderError, frame_span, output_rate, output_size
 from wire.bundle import Bundle, BundleError
@@ -88,9 +88,13 @@ class PreviewRenderer:
         refined = self._refine(fields, key, after, segment, (width, height))
         times = [float(1000 * number / rate) - segment.start_ms for number in range(first, end)]
         frames = np.empty((end - first, height, width, 3), np.uint8)
+        told = self._told(segment, following, camera)
         for frame, time in zip(frames, times, strict=True):
             share = time / segment.duration_ms
-            frame[:] = refined(compose(at_time(fields, share), large, goal), share)
+            field = at_time(fields, share)
+            if told is not None:
+                field[:4] += told.bend(share)
+            frame[:] = refined(compose(field, large, goal), share)
         return frames
 
     def _refine(
@@ -127,14 +131,12 @@ class PreviewRenderer:
     ) -> Float:  # fmt: skip
         """Draw the motion of a segment: fields (frames, 5, side, side), flow in fractions of the frame."""
         sizes = self._sizes
-        first = segment.keyframe_ms / segment.duration_ms
-        second = 1 + following.keyframe_ms / segment.duration_ms if following is not None else 1.0
+        first, second = _key_times(segment, following)
+        there = [following is not None, segment.motion is not None]
         inputs = {
             "keys": self._keys(key, after),
-            "guide": self._guide(segment, first, second if following is not None else None, camera),
-            "conditions": np.array(
-                [[first, second, following is not None, segment.motion is not None]], np.float32
-            ),
+            "guide": self._guide(segment, first, second, camera),
+            "conditions": np.array([[first, 1.0 if second is None else second, *there]], np.float32),
             "words": self._words(segment.caption),
         }
         random = np.random.default_rng((seed & 0xFFFFFFFFFFFFFFFF, segment.sequence))
@@ -162,8 +164,20 @@ class PreviewRenderer:
         )  # fmt: skip
         return fields.reshape(1, -1, sizes.side, sizes.side)
 
+    def _told(self, segment: Segment, following: Segment | None, camera: CameraInfo) -> Told | None:
+        if segment.motion is None:
+            return None
+        keys, sizes = _key_times(segment, following), self._sizes
+        return Told(segment.motion, keys, camera.width / camera.height, sizes.frames, sizes.side)
+
     def _words(self, caption: str | None) -> NDArray[np.int64]:
         return np.array([read_words(caption or "", self._sizes.words)], np.int64)
+
+
+def _key_times(segment: Segment, following: Segment | None) -> tuple[float, float | None]:
+    """When both keyframes are, 0..1 of the segment."""
+    first = segment.keyframe_ms / segment.duration_ms
+    return first, None if following is None else 1 + following.keyframe_ms / segment.duration_ms
 
 
 def _sizes(bundle: Bundle) -> _Sizes:

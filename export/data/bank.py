@@ -99,6 +99,7 @@ class Cutouts:
     size: Tensor  # (B, 2) width and height at time 0
     zoom: Tensor  # (B,) log2 of growth over the segment
     spin: Tensor  # (B,) degrees
+    part: Tensor  # (B, 3): size, left, top of what it shows of its photograph
 
     def pose(self, times: Tensor) -> tuple[Tensor, Tensor]:
         """Scale and turn a (B, T) about the centre, and the centre (B, T), at times (B, T)."""
@@ -108,12 +109,13 @@ class Cutouts:
 
     def cover(self, bank: Bank, points: Tensor, times: Tensor) -> Tensor:
         """Opacity (B, T, H, W) at points (B, T, H, W) of the frames at times (B, T)."""
-        where = self.local(points, times)
-        batch, count, height, width = points.shape
-        flat = functional.grid_sample(
-            bank.masks[self.mask], where.reshape(batch, -1, width, 2), align_corners=False
-        )
-        return flat.reshape(batch, count, height, width)
+        return sampled(bank.masks[self.mask], self.local(points, times), "zeros")[:, :, 0]
+
+    def looks(self, bank: Bank, points: Tensor, times: Tensor) -> Tensor:
+        """Colours (B, T, 3, H, W) in 0..255 at points (B, T, H, W) of the frames at times (B, T)."""
+        size, corner = self.part[:, None, None, None, :1], self.part[:, None, None, None, 1:]
+        where = (corner + size * (self.local(points, times) + 1) / 2) * 2 - 1
+        return sampled(bank.cutouts[self.texture], where, "border")
 
     def local(self, points: Tensor, times: Tensor) -> Tensor:
         """Where points lie on the cut-out: (B, T, H, W, 2), -1..1 from edge to edge."""
@@ -127,6 +129,15 @@ def unit_grid(side: int, device: torch.device) -> Tensor:
     line = (torch.arange(side, device=device) + 0.5) / side
     rows, columns = torch.meshgrid(line, line, indexing="ij")
     return torch.complex(columns, rows)
+
+
+def sampled(pictures: Tensor, where: Tensor, padding: str) -> Tensor:
+    """Sample pictures (B, C, h, w) at (B, T, H, W, 2) in -1..1: (B, T, C, H, W)."""
+    batch, count, height, width, _ = where.shape
+    flat = functional.grid_sample(
+        pictures.float(), where.reshape(batch, -1, width, 2), padding_mode=padding, align_corners=False
+    )
+    return flat.reshape(batch, -1, count, height, width).transpose(1, 2)
 
 
 def everywhere(values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from export.data.bank import CONTENT_WORDS, NAME_WORDS, Bank, Cutouts, Dice, everywhere, unit_grid
+from export.data.bank import CONTENT_WORDS, NAME_WORDS, Bank, Cutouts, Dice, everywhere, sampled, unit_grid
 from export.data.phrases import CAMERA_PHRASES, OBJECT_PHRASES, PLACE_PHRASES, SPEEDS, head_phrase
 from models.tiny.renderer import WORDS
 from wire.words import ROLL_DEGREES, WORD_SPEED, ZOOM_OCTAVES, read_words
@@ -61,15 +61,13 @@ class Scenes:
         content = torch.view_as_real((points - everywhere(b)) / everywhere(a))
         size, corner = self.window[:, None, None, None, :1], self.window[:, None, None, None, 1:]
         where = (corner + size * content) * 2 - 1
-        pictures = _sample(self.bank.grounds[self.texture], where, "reflection")
+        pictures = sampled(self.bank.grounds[self.texture], where, "reflection")
         for cutout in self.cutouts:
             rows = slice(cutout.first, None)
-            local = cutout.local(points[rows], times[rows])
-            looks = torch.cat(
-                [self.bank.cutouts[cutout.texture].float(), 255 * self.bank.masks[cutout.mask]], 1
+            cover, looks = (
+                part(self.bank, points[rows], times[rows]) for part in (cutout.cover, cutout.looks)
             )
-            rgb, mask = _sample(looks, local, "zeros").split([3, 1], dim=2)
-            pictures[rows] += mask / 255 * (rgb - pictures[rows])
+            pictures[rows] += cover[:, :, None] * (looks - pictures[rows])
         gain, offset = (self.light[:, None, kind, :, None, None] for kind in (0, 1))
         spread = times[:, :, None, None, None]
         return ((pictures / 255) * (1 + gain * spread) + offset * spread).clamp(0, 1)
@@ -170,9 +168,9 @@ class Scenes:
         return texts
 
 
-def draw(bank: Bank, count: int, dice: Dice) -> Scenes:
-    """Draw `count` scenes; the first PLAIN of them have no cut-out, the last ones have two."""
-    first, second = round(count * PLAIN), round(count * (PLAIN + ONE_CUTOUT))
+def draw(bank: Bank, count: int, dice: Dice, plain: float = PLAIN, one: float = ONE_CUTOUT) -> Scenes:
+    """Draw `count` scenes; the first `plain` of them have no cut-out, then `one` of them one, the rest two."""
+    first, second = round(count * plain), round(count * (plain + one))
     rows = torch.arange(count, device=dice.device)
     command = dice.chance(count, share=COMMANDS)
     kind = _camera_kind(dice, rows >= first)
@@ -255,10 +253,12 @@ def _draw_cutouts(
     middle = dice.uniform(count, 2, low=0.2, high=0.8)
     start = torch.view_as_complex(middle) - way / 2
     still = (dice.chance(count, share=0.5) | command).float()
+    shown = dice.uniform(count, 1, low=0.3) ** dice.chance(count, 1, share=0.5)  # all of it, or a part
     cutout = Cutouts(
         first, dice.integers(count, below=len(bank.texts)), dice.integers(count, below=len(bank.masks)),
         start, way, dice.normal(count, scale=0.5) * (1 - still), size,
         dice.normal(count, scale=0.3) * (1 - still), dice.normal(count, scale=20) * (1 - still),
+        torch.cat([shown, dice.uniform(count, 2) * (1 - shown)], 1),
     )  # fmt: skip
     verb = (dice.uniform(count).square() * (len(OBJECT_PHRASES) // 24)).long()  # the first one most often
     motion = verb * 24 + side * len(SPEEDS) + word
@@ -273,15 +273,6 @@ def _place(centre: Tensor) -> Tensor:
     upright = torch.where(y < 0, 3, 4)
     far = torch.where(x.abs() > y.abs(), sideways, upright)
     return torch.where(torch.maximum(x.abs(), y.abs()) < 0.12, 5, far)
-
-
-def _sample(pictures: Tensor, where: Tensor, padding: str) -> Tensor:
-    """Sample pictures (B, C, h, w) at (B, T, H, W, 2) in -1..1: (B, T, C, H, W)."""
-    batch, count, height, width, _ = where.shape
-    flat = functional.grid_sample(
-        pictures.float(), where.reshape(batch, -1, width, 2), padding_mode=padding, align_corners=False
-    )
-    return flat.reshape(batch, -1, count, height, width).transpose(1, 2)
 
 
 def _first_words(text: str, count: int) -> list[str]:

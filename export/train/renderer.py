@@ -13,10 +13,10 @@ from torch.nn import functional
 from export.data.bank import Bank, Dice
 from export.data.footage import FootageError
 from export.data.grids import photo_textures
-from export.data.motion import MATCH, Samples, joined, synthetic_samples
+from export.data.motion import MATCH, Samples, draw_times, joined, synthetic_samples
 from export.data.scenes import draw
 from export.data.windows import Estimate, real_windows
-from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE, warp
+from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE, Finder, warp
 from models.tiny.renderer import FlowDenoiser, Prediction, shifted
 from wire.words import SIZE
 
@@ -31,13 +31,14 @@ TEXTURE_PX = 160
 CALIBRATE_EVERY, CALIBRATE_ON, CALIBRATE_PART = 400, 96, 16  # steps, windows, windows at once
 TRUSTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 CAPTIONS = 192  # read in every step, without pictures
+OBJECTS, ALONE = 32, 0.8  # looked for in every step, in one picture each; share of them without another
 
 
 class RendererTask:
     """Clean-sample prediction with capped velocity weights and a photometric loss on the warped keyframes.
 
-    Beside them, wherever they are known: the mask of the object that a caption moves, the match of both
-    keyframes, and what a caption commands in numbers.
+    Beside them the match of both keyframes, wherever it is known; and on scenes of their own, the mask of
+    the object that a caption moves, and what a caption commands in numbers.
     """
 
     def __init__(
@@ -76,8 +77,9 @@ class RendererTask:
         weight = (1 / (1 - spread).square()).clamp(max=MAX_WEIGHT)
         flow = (weight * (made.clean - samples.clean).square()).mean()
         photo = functional.l1_loss(shown(made.clean, samples.keys), samples.frames)
-        mask, match = _mask_loss(made, samples), _match_loss(made, samples)
-        moves = self._moves_loss(dice)
+        match, moves = _match_loss(made, samples), self._moves_loss(dice)
+        with torch.autocast(self._device.type, torch.bfloat16):
+            mask = finder_loss(self.network.finder, self._bank, OBJECTS, dice)
         told = MASK_WEIGHT * mask + MATCH_WEIGHT * match + MOVES_WEIGHT * moves
         total = flow + PHOTO_WEIGHT * photo + told
         names = ("flow", "photo", "mask", "match", "moves")
@@ -103,6 +105,22 @@ class RendererTask:
         made.guide[blind] = 0
         made.conditions[:, 3] = made.conditions[:, 3] * ~blind
         return made
+
+
+def finder_loss(finder: Finder, bank: Bank, count: int, dice: Dice) -> Tensor:
+    """Error of where an object is found in keyframes of `count` scenes, in which captions move one.
+
+    Cross-entropy of each cell, and the Dice loss (Milletari et al., 3DV 2016): some place is to be chosen.
+    """
+    scenes = draw(bank, count, dice, plain=0.0, one=ALONE)
+    times, _, _ = draw_times(count, dice)
+    keys = as_coded(scenes.frames(times[:, None], KEY_PX)[:, 0], dice)
+    wanted = scenes.described(times, SIDE)
+    logits = finder(functional.pixel_unshuffle(keys * 2 - 1, KEY_PX // SIDE), scenes.words())[:, 0]
+    found = logits.sigmoid()
+    common, all_cells = (found * wanted).sum((1, 2)), (found + wanted).sum((1, 2))
+    missed = 1 - (2 * common + 1) / (all_cells + 1)
+    return functional.binary_cross_entropy_with_logits(logits, wanted) + missed.mean()
 
 
 @torch.no_grad()
@@ -160,14 +178,6 @@ def shown(motion: Tensor, keys: Tensor) -> Tensor:
     from_b = warp(pairs[:, 3:], fields[:, 2:4] / FLOW_SCALE)
     share = (fields[:, 4:5] * 0.5 + 0.5).clamp(0, 1)
     return (from_a + share * (from_b - from_a)).unflatten(0, (-1, FRAMES))
-
-
-def _mask_loss(made: Prediction, samples: Samples) -> Tensor:
-    known = (samples.mask >= 0).float()
-    error = functional.binary_cross_entropy_with_logits(
-        made.mask, samples.mask.clamp(min=0), reduction="none"
-    )
-    return (error * known).sum() / known.sum().clamp(min=1)
 
 
 def _match_loss(made: Prediction, samples: Samples) -> Tensor:

@@ -2,6 +2,7 @@
 
 keyframes --Matcher--> where each cell lies in the other --between--> flows of even motion
 words --Commander--> camera and object in numbers --commanded--> flows that the caption asks for
+keyframe A, words --Finder--> where the object is --located--------^
 """
 
 import math
@@ -14,7 +15,6 @@ FRAMES = 8
 SIDE = 32
 KEY_PX = 64
 FLOW_SCALE = 4.0
-SURE = 3.0  # logit of the likeliest place of an object that is said to move
 LEAST_WAY = 0.03  # frames a segment; less is no motion of an object
 MOTION_WORDS = 64  # ids below are words of motion, as in wire.words
 MOVES = 6  # pan right and down, zoom, roll, an object's way right and down
@@ -73,20 +73,68 @@ class Matcher(nn.Module):
 class Commander(nn.Module):
     """Reads how a caption moves camera and object; words of anything else are all the same to it."""
 
-    def __init__(self, width: int = 64, wide: int = 128) -> None:
+    def __init__(self, width: int = 64, wide: int = 128, numbers: int = MOVES) -> None:
         super().__init__()
         self.embed = nn.Embedding(MOTION_WORDS + 1, width, padding_idx=0)
         self.near = nn.Conv1d(width, wide, 5, padding=2)
         self.far = nn.Conv1d(wide, wide, 5, padding=2)
-        self.out = nn.Sequential(nn.Linear(wide, wide), nn.GELU(), nn.Linear(wide, MOVES))
+        self.out = nn.Sequential(nn.Linear(wide, wide), nn.GELU(), nn.Linear(wide, numbers))
 
     def forward(self, words: Tensor) -> Tensor:
-        """Take word ids (B, WORDS), give (B, MOVES) as `commanded` takes them."""
+        """Take word ids (B, WORDS), give (B, numbers), which `commanded` takes."""
         x = self.embed(words.clamp(max=MOTION_WORDS)).transpose(1, 2)
         there = (words > 0).to(x.dtype)[:, None]
         x = functional.gelu(self.near(x)) * there
         x = (x + functional.gelu(self.far(x))) * there
         return self.out(x.amax(2)).float()
+
+
+class Finder(nn.Module):
+    """Finds in keyframe A what a caption moves: a U-Net (Ronneberger et al., MICCAI 2015) that knows its place.
+
+    Of the words it reads those of motion and place, as the commander does: what is to go far to the right
+    is rather on the left.
+    """
+
+    def __init__(self, channels: tuple[int, int, int] = (32, 64, 96)) -> None:
+        super().__init__()
+        high, middle, low = channels
+        self.reader = Commander(32, 64, low)
+        self.stem = nn.Conv2d(3 * (KEY_PX // SIDE) ** 2 + 2, high, 3, padding=1)
+        self.high = Convolved(high)
+        self.to_middle = nn.Conv2d(high, middle, 2, stride=2)
+        self.middle = Convolved(middle)
+        self.to_low = nn.Conv2d(middle, low, 2, stride=2)
+        self.low = nn.Sequential(Convolved(low), Convolved(low), Convolved(low))
+        self.from_low = nn.Conv2d(low, middle * 4, 1)
+        self.middle_up = Convolved(middle)
+        self.from_middle = nn.Conv2d(middle, high * 4, 1)
+        self.high_up = Convolved(high)
+        self.out = nn.Conv2d(high, 1, 1)
+
+    def forward(self, key: Tensor, words: Tensor) -> Tensor:
+        """Take keyframe A unshuffled (B, 12, 32, 32) and word ids (B, WORDS), give logits (B, 1, 32, 32)."""
+        place = places(SIDE, key).transpose(1, 2).unflatten(2, (SIDE, SIDE)) * 2 - 1
+        x = self.stem(torch.cat([key, place.expand(len(key), -1, -1, -1)], dim=1))
+        high = self.high(x)
+        middle = self.middle(self.to_middle(high))
+        low = self.low(self.to_low(middle) + self.reader(words)[..., None, None])
+        middle = self.middle_up(middle + functional.pixel_shuffle(self.from_low(low), 2))
+        high = self.high_up(high + functional.pixel_shuffle(self.from_middle(middle), 2))
+        return self.out(high).float()
+
+
+class Convolved(nn.Module):
+    """Two full 3x3 convolutions with a residual."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels)
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(functional.gelu(self.first(self.norm(x))))
 
 
 def between(match: Tensor, conditions: Tensor) -> Tensor:
@@ -106,12 +154,10 @@ def between(match: Tensor, conditions: Tensor) -> Tensor:
 def located(mask: Tensor, moves: Tensor) -> Tensor:
     """Where the object is that a caption moves: (B, 1, S, S) in 0..1, of logits (B, 1, S, S).
 
-    Logits count against the largest, for what is said to move is somewhere, and as much as the largest is
-    believed: better nothing moves than everything. Nowhere, where nothing is said to move.
+    Nowhere, where nothing is said to move.
     """
     said = (moves[:, 4:6].abs().sum(1) / LEAST_WAY).clamp(max=1).reshape(-1, 1, 1, 1)
-    likeliest = mask.amax((2, 3), keepdim=True)
-    return (mask - likeliest + SURE).sigmoid() * likeliest.sigmoid() * said
+    return mask.sigmoid() * said
 
 
 def commanded(moves: Tensor, mask: Tensor, conditions: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from models.tiny.motion import (
     KEY_PX,
     SIDE,
     Commander,
+    Finder,
     Matcher,
     between,
     commanded,
@@ -148,9 +149,9 @@ class FlowDenoiser(nn.Module):
         self.from_middle = nn.Conv2d(middle, high * 4, 1)
         self.up = nn.ModuleList([Mixer(high, width), Mixer(high, width)])
         self.head = nn.Sequential(
-            nn.GroupNorm(1, high), nn.GELU(), nn.Conv2d(high, CHANNELS + FRAMES + 1, 3, padding=1)
+            nn.GroupNorm(1, high), nn.GELU(), nn.Conv2d(high, CHANNELS + FRAMES, 3, padding=1)
         )
-        self.commander = Commander()
+        self.commander, self.finder = Commander(), Finder()
         for parameter in self.head[2].parameters():
             nn.init.zeros_(parameter)
         self.trust: Tensor
@@ -182,8 +183,8 @@ class FlowDenoiser(nn.Module):
         middle = middle + functional.pixel_shuffle(self.from_low(low), 2)
         middle = self._run(self.middle_up, middle, pooled, read)
         high = self._run(self.up, high + functional.pixel_shuffle(self.from_middle(middle), 2), pooled, read)
-        change, gate, mask = self.head(high).float().split([CHANNELS, FRAMES, 1], dim=1)
-        moves = self.commander(words)
+        change, gate = self.head(high).float().split([CHANNELS, FRAMES], dim=1)
+        moves, mask = self.commander(words), self.finder(pictures.chunk(2, dim=1)[0], words)
         told = conditions[:, 3, None, None, None, None]
         known = guide.unflatten(1, (FRAMES, 4)) * told
         known = known + commanded(moves, located(mask, moves), conditions) * (1 - told)

@@ -44,7 +44,7 @@ def moving_cutout(bank: Bank) -> Scenes:
     full = replace(bank, masks=torch.ones_like(bank.masks))
     cutout = Cutouts(
         0, torch.tensor([1]), torch.tensor([0]), torch.tensor([0.3 + 0.5j]), torch.tensor([0.4 + 0j]),
-        torch.zeros(1), torch.tensor([[0.3, 0.3]]), torch.zeros(1), torch.zeros(1),
+        torch.zeros(1), torch.tensor([[0.3, 0.3]]), torch.zeros(1), torch.zeros(1), torch.tensor([[1.0, 0, 0]]),
     )  # fmt: skip
     return replace(still_scenes(full, 1), cutouts=(cutout,))
 

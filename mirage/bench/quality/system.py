@@ -20,6 +20,7 @@ from cloud.render.renderer import Renderer
 from cloud.scene import resolve
 from edge.camera import open_camera
 from edge.captioner import Captioner
+from edge.motion import estimate_motion
 from edge.pipeline import Described, Settings, segments, short_side_px
 from mirage.bench.quality import baselines
 from mirage.bench.quality.clips import RATE, Clip, Source, read
@@ -155,7 +156,7 @@ class Bench:
         if min(width, height) > side:  # as a camera would have given them
             scale = side / min(width, height)
             shown = shrink(shown, round(width * scale), round(height * scale))
-        of_reconstruction = self._captioner.describe(shown)
+        of_reconstruction = self._describe(shown)
         written = [
             each for each in clip.captions
             if min(each.end_s, end_s) - max(each.start_s, start_s) > 0.5 * (each.end_s - each.start_s)
@@ -165,6 +166,14 @@ class Bench:
             return said
         best = max(written, key=lambda each: min(each.end_s, end_s) - max(each.start_s, start_s))
         return msgspec.structs.replace(said, written=best.text, camera=best.camera, motion=best.motion)
+
+
+    def _describe(self, frames: Frames) -> str:
+        """Caption a reconstruction as a device would, that filmed it."""
+        still = bool((frames == frames[0]).all())
+        times_ms = np.arange(len(frames), dtype=np.int64) * 1000 // RATE
+        moves = None if still else estimate_motion(frames, times_ms, 1000 * len(frames) // RATE)
+        return self._captioner.describe(frames, moves, still=still)
 
 
 def describe(clip: Path, bundle: Bundle, settings: Settings, seconds: float) -> list[Described]:

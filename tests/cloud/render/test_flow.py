@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cloud.render.flow import at_time, compose, shifted_times
+from cloud.render.flow import Told, at_time, compose, shifted_times
+from wire.motion import CameraMotion, Motion
 
 SIDE = 8
 
@@ -27,6 +28,19 @@ def test_fields_are_interpolated_between_their_times() -> None:
     assert at_time(fields, 1.0)[0, 0, 0] == pytest.approx(3.0)
     assert at_time(fields, 7.0)[0, 0, 0] == pytest.approx(3.0)
     assert at_time(fields, -1.0)[0, 0, 0] == pytest.approx(0.0)
+
+
+def test_the_motion_layer_bends_what_is_interpolated() -> None:
+    late = Motion(CameraMotion(pan_x=0.4), via=(CameraMotion(),))  # rests for half the time
+    told = Told(late, (0.0, None), 1.0, frames=2, side=SIDE)
+    for time in (0.0, 1.0):
+        assert np.abs(told.bend(time)).max() < 1e-6
+    # Interpolated, it is half way at half the time: 0.2 too far, and backward flow is negative.
+    assert told.bend(0.5)[0] == pytest.approx(0.2, abs=1e-5)
+    assert told.bend(0.75)[0] == pytest.approx(0.1, abs=1e-5)
+    assert not told.bend(0.5)[1:].any()
+    both = Told(late, (0.0, 1.0), 1.0, frames=2, side=SIDE)
+    assert both.bend(0.5)[2] == pytest.approx(0.2, abs=1e-5)
 
 
 def test_no_motion_and_no_second_keyframe_is_the_first_one() -> None:
