@@ -1,7 +1,7 @@
 """Captioned frame grids: written captions of real segments and of photographs, shown in many ways."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,9 @@ PHOTO_VIEWS = (
     10,
 )  # a photograph of a large source is shown so often, one of a small source up to so often
 VIEWS_OF_SOURCE = 150
-CODED = 0.4  # share of views that have been through an appearance code
-GUESSED_PX = (14, 56)
+CODED = 0.4  # share of views that look as if they had been through a code of a few hundred bytes
+CODED_PX = (14, 56)
 Grid = NDArray[np.uint8]
-# What a code leaves of pictures (N, S, S, 3).
-Code = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,51 +34,10 @@ class Captioned:
     source: str
 
 
-def guessed(pictures: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Leave as much detail as few bytes would: any code at all loses the fine grain first."""
-    height, width = pictures.shape[1:3]
-    scale = random.uniform(*GUESSED_PX) / min(height, width)
-    size = (max(round(width * scale), 2), max(round(height * scale), 2))
-    small = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures]
-    noise = random.normal(0, random.uniform(0, 6), (1, size[1], size[0], 3))
-    kept = np.clip(np.stack(small) + noise, 0, 255).astype(np.uint8)
-    return np.stack([cv2.resize(each, (width, height), interpolation=cv2.INTER_CUBIC) for each in kept])
-
-
-@dataclass(frozen=True, slots=True)
-class Views:
-    """How pictures become grids: tiles and their names, and the code that some go through."""
-
-    tile_px: int
-    layout: Sequence[str]
-    code: Code = guessed
-
-    def of(
-        self, frames: NDArray[np.uint8], text: str, path: Path, random: np.random.Generator | None
-    ) -> Captioned:
-        """Show a segment (N, H, W, 3) as it is; with `random`, cropped, perhaps mirrored, perhaps coded."""
-        if random is None:
-            return Captioned(frame_grid(frames, self.tile_px, self.layout), text, footage.source_of(path))
-        frames = _crop(frames, random)
-        if random.random() < 0.5:
-            frames, text = frames[:, :, ::-1], mirror_words(text)
-        grid = frame_grid(frames, self.tile_px, self.layout)
-        if random.random() < CODED:
-            grid = self._coded(grid, random)
-        return Captioned(grid, text, footage.source_of(path))
-
-    def _coded(self, grid: Grid, random: np.random.Generator) -> Grid:
-        side, across = self.tile_px, len(grid) // self.tile_px
-        tiles = grid.reshape(across, side, across, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
-        frames = [number for number, name in enumerate(self.layout) if name == "frame"]
-        tiles[frames] = self.code(tiles[frames], random)
-        return tiles.reshape(across, across, side, side, 3).swapaxes(1, 2).reshape(grid.shape)
-
-
 def segment_grids(
-    folder: Path, views: Views, *, held_out: bool, count: int, seed: int
+    folder: Path, tile_px: int, layout: Sequence[str], *, held_out: bool, views: int, seed: int
 ) -> Iterator[Captioned]:
-    """Yield every captioned segment `count` times: as it is, then in other views, shifted in time."""
+    """Yield every captioned segment `views` times: as it is, then shifted, cropped, mirrored, blurred."""
     random = np.random.default_rng(seed)
     by_clip: dict[Path, list[footage.Caption]] = {}
     for caption in footage.clip_captions(folder):
@@ -91,15 +48,17 @@ def segment_grids(
         timed = list(footage.read_frames(path, SHORT_PX, SAMPLES_PER_SECOND))
         times = np.array([time for time, _ in timed])
         for caption in captions:
-            for number in range(count):
+            for number in range(views):
                 shift = 0.0 if number == 0 else random.uniform(-0.25, 0.25)
                 chosen = np.flatnonzero((times >= caption.start_s + shift) & (times < caption.end_s + shift))
                 if len(chosen):
                     frames = np.stack([timed[i][1] for i in chosen])
-                    yield views.of(frames, caption.text, path, random if number else None)
+                    yield _view(frames, caption.text, path, tile_px, layout, random if number else None)
 
 
-def photo_grids(folder: Path, views: Views, *, held_out: bool, seed: int) -> Iterator[Captioned]:
+def photo_grids(
+    folder: Path, tile_px: int, layout: Sequence[str], *, held_out: bool, seed: int
+) -> Iterator[Captioned]:
     """Yield captioned photographs as segments in which nothing moves, those of small sources oftener."""
     random = np.random.default_rng(seed)
     captions = {p: t for p, t in footage.photo_captions(folder).items() if footage.is_held_out(p) == held_out}
@@ -107,9 +66,26 @@ def photo_grids(folder: Path, views: Views, *, held_out: bool, seed: int) -> Ite
     for path, text in captions.items():
         picture = footage.read_photo(path, SHORT_PX)[None]
         few, many = PHOTO_VIEWS
-        count = 1 if held_out else min(max(VIEWS_OF_SOURCE // sizes[footage.source_of(path)], few), many)
-        for number in range(count):
-            yield views.of(picture, text, path, random if number else None)
+        views = 1 if held_out else min(max(VIEWS_OF_SOURCE // sizes[footage.source_of(path)], few), many)
+        for number in range(views):
+            yield _view(picture, text, path, tile_px, layout, random if number else None)
+
+
+def _view(
+    frames: NDArray[np.uint8],
+    text: str,
+    path: Path,
+    tile_px: int,
+    layout: Sequence[str],
+    random: np.random.Generator | None,
+) -> Captioned:
+    if random is not None:
+        frames = _crop(frames, random)
+        if random.random() < CODED:
+            frames = _as_coded(frames, random)
+        if random.random() < 0.5:
+            frames, text = frames[:, :, ::-1], mirror_words(text)
+    return Captioned(frame_grid(frames, tile_px, layout), text, footage.source_of(path))
 
 
 def photo_textures(folder: Path, short_px: int = 224) -> list[Texture]:
@@ -135,3 +111,14 @@ def _crop(frames: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.
     gain, shift = random.uniform(0.8, 1.2), random.uniform(-12, 12)
     kept = frames[:, y : y + h, x : x + w].astype(np.float32) * gain + shift
     return np.clip(kept * random.uniform(0.94, 1.06, 3), 0, 255).astype(np.uint8)
+
+
+def _as_coded(frames: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Leave as much detail as few bytes would: any code at all loses the fine grain first."""
+    height, width = frames.shape[1:3]
+    scale = random.uniform(*CODED_PX) / min(height, width)
+    size = (max(round(width * scale), 2), max(round(height * scale), 2))
+    small = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames]
+    noise = random.normal(0, random.uniform(0, 6), (1, size[1], size[0], 3))
+    kept = np.clip(np.stack(small) + noise, 0, 255).astype(np.uint8)
+    return np.stack([cv2.resize(f, (width, height), interpolation=cv2.INTER_CUBIC) for f in kept])

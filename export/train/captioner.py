@@ -27,11 +27,10 @@ from transformers import VisionEncoderDecoderModel
 
 from export.data import footage
 from export.data.captions import content, written
-from export.data.grids import Captioned, Grid, Views, guessed, mirror_words, photo_grids, segment_grids
+from export.data.grids import Captioned, Grid, mirror_words, photo_grids, segment_grids
 from export.grammar import Grammar
 from export.graph import export_module
 from export.tags import Tags
-from export.train.coded import TrainedCode
 from export.train.loop import read_average, reading
 from export.train.perceptual import load_lite0
 from export.train.tagging import NEVER, Glances, fit, odds_of_strangers, source_weights
@@ -178,16 +177,14 @@ class CaptionerTask:
         name = "unseen" if held_out else "seen"
         what = (written(folder, held_out=held_out), net.LAYOUT, net.TILE_PX, VIEWS)
         key = hashlib.sha256(repr(what).encode())
-        code = None if held_out else TrainedCode.of(cache)
-        key.update(b"" if code is None else code.mark)
         for path in (*footage.clips(folder), *footage.photos(folder)):
             key.update(hashlib.sha256(path.read_bytes()).digest())
         stored = cache / f"captioner-{name}-{key.hexdigest()[:8]}.npz"
         if not stored.exists():
-            views = Views(net.TILE_PX, net.LAYOUT, guessed if code is None else code)
-            count = 1 if held_out else VIEWS
-            segments = segment_grids(folder, views, held_out=held_out, count=count, seed=SEED)
-            grids = chain(segments, photo_grids(folder, views, held_out=held_out, seed=SEED + 1))
+            views = 1 if held_out else VIEWS
+            shared = (folder, net.TILE_PX, net.LAYOUT)
+            segments = segment_grids(*shared, held_out=held_out, views=views, seed=SEED)
+            grids = chain(segments, photo_grids(*shared, held_out=held_out, seed=SEED + 1))
             _save(stored, self._look_at(track(grids, f"{name} pictures", total=None)))
         with np.load(stored) as kept:
             texts = [content(text) for text in kept["texts"].tolist()]

@@ -18,7 +18,7 @@ from edge.motion import estimate_motion
 from export.build import BuildError, build_tiny
 from export.captioner_graphs import DECODER, export_captioner
 from export.data.footage import FootageError
-from export.data.grids import Views, photo_grids, segment_grids
+from export.data.grids import photo_grids, segment_grids
 from export.train.appearance import AppearanceTask, Codec
 from export.train.captioner import CaptionerTask, load_captioner, to_pixels
 from export.train.loop import Plan, Run, TrainingError, load_average
@@ -79,9 +79,9 @@ def session(bundle: Bundle, name: str) -> onnxruntime.InferenceSession:
 
 
 def grids(footage_folder: Path, count: int) -> list[NDArray[np.uint8]]:
-    views = Views(captioner.TILE_PX, captioner.LAYOUT)
-    segments = segment_grids(footage_folder, views, held_out=False, count=4, seed=0)
-    photos = photo_grids(footage_folder, views, held_out=False, seed=5)
+    shared = (footage_folder, captioner.TILE_PX, captioner.LAYOUT)
+    segments = segment_grids(*shared, held_out=False, views=4, seed=0)
+    photos = photo_grids(*shared, held_out=False, seed=5)
     return [each.grid for each in (*segments, *photos)][:count]
 
 
