@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,7 @@ HELD_OUT = frozenset(
     }
 )  # fmt: skip
 CLIP_CAPTIONS, PHOTO_CAPTIONS = "captions.jsonl", "photo-captions.tsv"
+TEXTURES_PER_S, CLIP_TEXTURES = 2.0, 16  # frames of a clip that scenes are made of, and at most how many
 _CLIPS = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 _PHOTOS = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -95,6 +97,16 @@ def clip_captions(folder: Path) -> list[Caption]:
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise FootageError(f"{index}: a line is no caption of a segment: {error}") from error
+
+
+def clip_textures(folder: Path, short_px: int) -> list[Texture]:
+    """Take frames of captioned clips that may be trained on, without their words, which tell of motion."""
+    paths = sorted({caption.path for caption in clip_captions(folder) if not is_held_out(caption.path)})
+    return [
+        Texture(frame, "")
+        for path in paths
+        for _, frame in islice(read_frames(path, short_px, TEXTURES_PER_S), CLIP_TEXTURES)
+    ]
 
 
 def photo_captions(folder: Path) -> dict[Path, str]:

@@ -169,9 +169,8 @@ def guide_fields(
         flow = turn * (grid - centre - pan * now) + centre + pan * key - grid
         for box, here in zip(boxes.unbind(1), there.unbind(1), strict=True):
             x, y, width, height, dx, dy = (part[:, None, None, None] for part in box.unbind(1))
-            inside = ((grid.real - x - dx * now).abs() < width / 2) & (
-                (grid.imag - y - dy * now).abs() < height / 2
-            )
+            across, along = (grid.real - x - dx * now) / width, (grid.imag - y - dy * now) / height
+            inside = across.square() + along.square() < 0.25
             flow = torch.where(inside & here[:, None, None, None], torch.complex(dx, dy) * apart, flow)
         made.append(torch.view_as_real(flow).movedim(-1, 2))
     made[1] = made[1] * follows[:, None, None, None, None]

@@ -21,6 +21,7 @@ from wire.words import ROLL_DEGREES, WORD_SPEED, ZOOM_OCTAVES, read_words
 
 PLAIN, ONE_CUTOUT = 0.42, 0.36  # shares of a batch: no cut-out, one; the rest has two
 COMMANDS = 0.5  # share of scenes whose speeds are those that their words stand for
+AKIN, NEAR = 0.4, 24  # share of cut-outs of a photograph so near in the bank: mostly of the same source
 SLOW, QUICK = (0.03, 0.12), (0.12, 0.6)
 UNNAMED = "small piece"
 STATIC, PAN, ZOOM, ROLL = range(4)
@@ -169,16 +170,18 @@ class Scenes:
 
 
 def draw(bank: Bank, count: int, dice: Dice, plain: float = PLAIN, one: float = ONE_CUTOUT) -> Scenes:
-    """Draw `count` scenes; the first `plain` of them have no cut-out, then `one` of them one, the rest two."""
+    """Draw `count` scenes: a share `plain` has no cut-out, then a share `one` has one, the rest two."""
     first, second = round(count * plain), round(count * (plain + one))
     rows = torch.arange(count, device=dice.device)
-    command = dice.chance(count, share=COMMANDS)
+    command, texture = dice.chance(count, share=COMMANDS), dice.integers(count, below=len(bank.texts))
     kind = _camera_kind(dice, rows >= first)
     pan, zoom, roll, phrase = _draw_camera(dice, kind, command, rows >= first)
     cutouts, described = [], torch.zeros(count, 3, dtype=torch.int64, device=dice.device)
     for number, start in enumerate((first, second)):
         if start < count:
-            cutout, phrases = _draw_cutouts(bank, dice, start, command[start:], distracts=number > 0)
+            cutout, phrases = _draw_cutouts(
+                bank, dice, start, command[start:], texture[start:], distracts=number > 0
+            )
             cutouts.append(cutout)
             if number == 0:
                 described[start:] = phrases
@@ -192,7 +195,7 @@ def draw(bank: Bank, count: int, dice: Dice, plain: float = PLAIN, one: float = 
     light *= dice.chance(count, share=0.3)[:, None, None]
     told = dice.chance(count, share=0.85).long()
     return Scenes(
-        bank, dice.integers(count, below=len(bank.texts)), torch.cat([size[:, None], corner], 1),
+        bank, texture, torch.cat([size[:, None], corner], 1),
         pan, zoom, roll, shake, light, tuple(cutouts), command,
         torch.cat([phrase[:, None], described, told[:, None]], 1),
     )  # fmt: skip
@@ -239,9 +242,12 @@ def _draw_speed(dice: Dice, command: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _draw_cutouts(
-    bank: Bank, dice: Dice, first: int, command: Tensor, *, distracts: bool
+    bank: Bank, dice: Dice, first: int, command: Tensor, ground: Tensor, *, distracts: bool
 ) -> tuple[Cutouts, Tensor]:
-    """Draw one cut-out per row and the phrases (B, 3) for its place, its motion and whether it is named."""
+    """Draw one cut-out per row and the phrases (B, 3) for its place, its motion and whether it is named.
+
+    Some are of the same source as the ground (B,) behind them, and hard to tell from it.
+    """
     count = len(command)
     speed, word = _draw_speed(dice, command)
     if distracts:
@@ -254,8 +260,10 @@ def _draw_cutouts(
     start = torch.view_as_complex(middle) - way / 2
     still = (dice.chance(count, share=0.5) | command).float()
     shown = dice.uniform(count, 1, low=0.3) ** dice.chance(count, 1, share=0.5)  # all of it, or a part
+    akin = (ground + 1 + dice.integers(count, below=NEAR)) % len(bank.texts)
+    texture = torch.where(dice.chance(count, share=AKIN), akin, dice.integers(count, below=len(bank.texts)))
     cutout = Cutouts(
-        first, dice.integers(count, below=len(bank.texts)), dice.integers(count, below=len(bank.masks)),
+        first, texture, dice.integers(count, below=len(bank.masks)),
         start, way, dice.normal(count, scale=0.5) * (1 - still), size,
         dice.normal(count, scale=0.3) * (1 - still), dice.normal(count, scale=20) * (1 - still),
         torch.cat([shown, dice.uniform(count, 2) * (1 - shown)], 1),

@@ -15,6 +15,7 @@ FRAMES = 8
 SIDE = 32
 KEY_PX = 64
 FLOW_SCALE = 4.0
+DOUBT = 1.5  # logits are let off so much before a cell stays behind when an object is said to move
 LEAST_WAY = 0.03  # frames a segment; less is no motion of an object
 MOTION_WORDS = 64  # ids below are words of motion, as in wire.words
 MOVES = 6  # pan right and down, zoom, roll, an object's way right and down
@@ -90,10 +91,10 @@ class Commander(nn.Module):
 
 
 class Finder(nn.Module):
-    """Finds in keyframe A what a caption moves: a U-Net (Ronneberger et al., MICCAI 2015) that knows its place.
+    """Finds in keyframe A the object that a caption moves: a U-Net (Ronneberger et al., MICCAI 2015).
 
-    Of the words it reads those of motion and place, as the commander does: what is to go far to the right
-    is rather on the left.
+    Of the caption it reads the words of motion and place, as the commander does: what goes far to the right
+    begins on the left.
     """
 
     def __init__(self, channels: tuple[int, int, int] = (32, 64, 96)) -> None:
@@ -154,10 +155,11 @@ def between(match: Tensor, conditions: Tensor) -> Tensor:
 def located(mask: Tensor, moves: Tensor) -> Tensor:
     """Where the object is that a caption moves: (B, 1, S, S) in 0..1, of logits (B, 1, S, S).
 
-    Nowhere, where nothing is said to move.
+    Cells down to a logit of -DOUBT go along: better than an object that is torn. Nowhere, where nothing is
+    said to move.
     """
     said = (moves[:, 4:6].abs().sum(1) / LEAST_WAY).clamp(max=1).reshape(-1, 1, 1, 1)
-    return mask.sigmoid() * said
+    return (2 * (mask + DOUBT)).sigmoid() * said
 
 
 def commanded(moves: Tensor, mask: Tensor, conditions: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ to A (x, y), flow to B (x, y), both in frame fractions times FLOW_SCALE, and the
 
     motion layer's field, or --gate--> + residual = flow       what is known is not learned again:
     camera and object read     ^                               a residual vanishes at its keyframe's time
-    from the caption           keyframes matched with each other (GMFlow, Xu et al., CVPR 2022)
+    from the caption, object   keyframes matched with each other (GMFlow, Xu et al., CVPR 2022)
+    found in keyframe A
 """
 
 import math
@@ -103,7 +104,6 @@ class Prediction:
     """What the denoiser makes of one noisy sample, with what it was made of."""
 
     clean: Tensor  # (B, CHANNELS, SIDE, SIDE)
-    mask: Tensor  # (B, SIDE, SIDE), logits: the object that the caption moves, in keyframe A
     match: Tensor  # (B, 4, SIDE, SIDE), flow from A to B and from B to A, in fractions of the frame
     moves: Tensor  # (B, MOVES), as `commanded` takes them
 
@@ -184,16 +184,17 @@ class FlowDenoiser(nn.Module):
         middle = self._run(self.middle_up, middle, pooled, read)
         high = self._run(self.up, high + functional.pixel_shuffle(self.from_middle(middle), 2), pooled, read)
         change, gate = self.head(high).float().split([CHANNELS, FRAMES], dim=1)
-        moves, mask = self.commander(words), self.finder(pictures.chunk(2, dim=1)[0], words)
+        moves = self.commander(words)
+        found = located(self.finder(pictures.chunk(2, dim=1)[0], words), moves)
         told = conditions[:, 3, None, None, None, None]
         known = guide.unflatten(1, (FRAMES, 4)) * told
-        known = known + commanded(moves, located(mask, moves), conditions) * (1 - told)
+        known = known + commanded(moves, found, conditions) * (1 - told)
         trust = torch.ones_like(self.trust) if self.training else self.trust
         trust = 1 - told * (1 - trust[:, None, None])
         share = (gate - 3).sigmoid().unflatten(1, (FRAMES, 1)) * conditions[:, 2, None, None, None, None]
         fields = known + trust[:, :, :1] * share * (matched - known)
         clean = _finished(fields, trust * change.unflatten(1, (FRAMES, 5)), conditions)
-        return Prediction(clean, mask[:, 0], match, moves)
+        return Prediction(clean, match, moves)
 
     def _read(self, words: Tensor) -> Tensor:
         x = self.embed(words) + self.order

@@ -57,6 +57,12 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         footage.clips(tmp_path / "nowhere")
 
 
+def test_frames_of_captioned_clips_are_textures_unless_held_out(footage_folder: Path) -> None:
+    textures = footage.clip_textures(footage_folder, 64)
+    assert len(textures) == 5  # of 2.2 s of the one clip that may be trained on
+    assert all(texture.rgb.shape == (64, 85, 3) and not texture.caption for texture in textures)
+
+
 def test_a_folder_without_footage_cannot_be_trained_on(tmp_path: Path) -> None:
     with pytest.raises(footage.FootageError, match="no picture or clip"):
         load_pictures(tmp_path)

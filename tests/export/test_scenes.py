@@ -44,7 +44,8 @@ def moving_cutout(bank: Bank) -> Scenes:
     full = replace(bank, masks=torch.ones_like(bank.masks))
     cutout = Cutouts(
         0, torch.tensor([1]), torch.tensor([0]), torch.tensor([0.3 + 0.5j]), torch.tensor([0.4 + 0j]),
-        torch.zeros(1), torch.tensor([[0.3, 0.3]]), torch.zeros(1), torch.zeros(1), torch.tensor([[1.0, 0, 0]]),
+        torch.zeros(1), torch.tensor([[0.3, 0.3]]), torch.zeros(1), torch.zeros(1),
+        torch.tensor([[1.0, 0.0, 0.0]]),
     )  # fmt: skip
     return replace(still_scenes(full, 1), cutouts=(cutout,))
 
@@ -128,6 +129,25 @@ def test_the_described_object_is_where_it_is_seen(bank: Bank) -> None:
     assert scenes.described(torch.zeros(1), 32)[0, 16, 9] == 1
     assert scenes.described(torch.ones(1), 32)[0, 16, 9] == 0
     assert scenes.moves()[0].tolist() == pytest.approx([0, 0, 0, 0, 0.4, 0])
+
+
+def test_a_cutout_shows_a_part_of_its_photograph(bank: Bank) -> None:
+    halves = torch.zeros_like(bank.cutouts)
+    halves[:, 0, :, :32] = 255  # red on the left, blue on the right
+    halves[:, 2, :, 32:] = 255
+    scenes = moving_cutout(replace(bank, cutouts=halves))
+    (cutout,) = scenes.cutouts
+    right = replace(scenes, cutouts=(replace(cutout, part=torch.tensor([[0.4, 0.6, 0.3]])),))
+    whole, part = (each.frames(torch.zeros(1, 1), 32)[0, 0, :, 16, 5:14] for each in (scenes, right))
+    assert (whole[0, :3] > 0.99).all()
+    assert (part[0] == 0).all()
+    assert (part[2] > 0.99).all()
+
+
+def test_every_scene_moves_an_object_where_that_is_asked(bank: Bank) -> None:
+    scenes = draw(bank, 20, Dice(1, CPU), plain=0, one=0.8)
+    assert [cutout.first for cutout in scenes.cutouts] == [0, 16]
+    assert (scenes.moves()[:, 4:].norm(dim=1) > 0.01).all()
 
 
 def test_shapes_of_cutouts_are_whole_and_differ(bank: Bank) -> None:

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE, between, commanded, located, warp
+from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE, Finder, between, commanded, located, warp
 from models.tiny.renderer import CHANNELS, CONDITIONS, GUIDE, WORDS, FlowDenoiser, sample, shifted
 from wire.field import guide
 from wire.motion import CameraMotion, Motion
+from wire.words import read_words
 
 
 def test_warping_by_nothing_changes_nothing() -> None:
@@ -108,15 +109,49 @@ def test_a_commanded_object_takes_its_mask_along() -> None:
     assert not made[:, 2:].any()
 
 
-def test_what_is_said_to_move_is_somewhere_and_else_nowhere() -> None:
+def test_what_is_found_moves_with_its_doubtful_parts_and_only_if_it_is_said_to() -> None:
     logits = torch.full((2, 1, SIDE, SIDE), -6.0)
     logits[..., 12:20, 4:12] = 4
+    logits[..., 20, 4:12] = -0.5
     moves = torch.tensor([[0.3, 0, 0, 0, 0.2, 0], [0.3, 0, 0, 0, 0, 0]])
     where = located(logits, moves)
     assert where[0, 0, 16, 8] > 0.9
-    assert where[0, 0, 2, 2] < 0.3
+    assert where[0, 0, 20, 8] > 0.8
+    assert where[0, 0, 2, 2] < 0.01
     assert not where[1].any()
     assert located(logits - 9, moves).max() < 0.1  # a guess that is hardly believed
+
+
+def test_where_an_object_is_found_depends_on_picture_and_words() -> None:
+    torch.manual_seed(0)
+    finder = Finder((8, 8, 8)).eval()
+    pictures = torch.rand(2, 12, SIDE, SIDE)
+    words = torch.tensor([read_words("a small piece moves left", WORDS)] * 2)
+    others = torch.tensor([read_words("a small piece moves right", WORDS)] * 2)
+    with torch.inference_mode():
+        logits = finder(pictures, words)
+        assert logits.shape == (2, 1, SIDE, SIDE)
+        assert not torch.allclose(logits[0], logits[1])
+        assert not torch.allclose(finder(pictures, others), logits)
+
+
+def test_the_denoiser_moves_what_is_found_and_nothing_if_no_object_is_said_to() -> None:
+    torch.manual_seed(0)
+    network = FlowDenoiser(16).eval()
+    for parameter in (*network.commander.out[2].parameters(), *network.finder.out.parameters()):
+        torch.nn.init.zeros_(parameter)
+    keys, fields, conditions, words = inputs()
+    conditions[:, 3] = 0
+    noise = torch.randn(1, CHANNELS, SIDE, SIDE)
+    with torch.inference_mode():
+        rests = network(noise, torch.zeros(1), keys, fields, conditions, words)
+        network.get_parameter("commander.out.2.bias")[4] = 0.5
+        network.get_parameter("finder.out.bias").fill_(9)
+        moves = network(noise, torch.zeros(1), keys, fields, conditions, words)
+    assert rests.unflatten(1, (FRAMES, 5))[:, :, :4].abs().max() < 1e-5
+    last = moves.unflatten(1, (FRAMES, 5))[0, -1, :2] / FLOW_SCALE
+    assert last[0].mean().item() == pytest.approx(-0.5, abs=0.01)
+    assert last[1].abs().max() < 1e-5
 
 
 def test_even_motion_lies_between_keyframes_that_match() -> None:
