@@ -14,6 +14,7 @@ from mirage.bench.report import Gate, Machine, Report, revision
 from mirage.output import write_whole
 
 WORST = 5
+CREDITS = "CREDITS.md"
 _COLUMNS = (
     ("spatial", "spatial cosine", 3), ("pooled", "global cosine", 3), ("psnr_db", "PSNR dB", 1),
     ("flow_agreement", "flow agreement", 3), ("flow_direction", "direction", 3), ("flow_speed", "speed", 2),
@@ -52,12 +53,18 @@ Nothing shown was trained on: {sources}.
 
 
 def write_docs(target: Path, report: Report, measured: Measured, shown: Pictures) -> None:
-    """Write the page and, in a folder of its name, its pictures. Raises OutputError."""
+    """Write the page and, in a folder of its name, its pictures. Raises OutputError.
+
+    A CREDITS.md in that folder, which says whose the pictures are, is linked.
+    """
     folder = target.with_suffix("")
     files = picture_files(measured, shown)
     for name, data in files.items():
         write_whole(folder / name, data)
-    write_whole(target, page(report, measured, folder.name, list(files)).encode())
+    text = page(report, measured, folder.name, list(files))
+    if (folder / CREDITS).exists():
+        text += f"\n[Whose pictures these are]({folder.name}/{CREDITS})\n"
+    write_whole(target, text.encode())
 
 
 def picture_files(measured: Measured, shown: Pictures) -> dict[str, bytes]:

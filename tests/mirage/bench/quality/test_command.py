@@ -27,6 +27,8 @@ def test_one_short_clip_gives_every_result_a_plot_and_a_page(
     if missing := missing_packages([*PARTS, "plot"]):
         pytest.skip(missing)
     clip, docs = make_video(frames=50), tmp_path / "docs" / "quality.md"
+    (tmp_path / "docs/quality").mkdir(parents=True)
+    (tmp_path / "docs/quality/CREDITS.md").touch()
     result = quality(
         "--clips", clip.parent, "--no-demo-clips", "--limit", 1, "--seconds", 2, "--jobs", 1,
         "--bundle", tiny, "--json",
@@ -46,6 +48,7 @@ def test_one_short_clip_gives_every_result_a_plot_and_a_page(
     assert {"system_beats_codecs", "still_100B_spatial", "command_pan_direction", "bytes_1080p30"} <= gates
     assert "scaled up to 1920x1080" in report["results"]["costs"]["hd_source"]
     page = docs.read_text()
+    assert "(quality/CREDITS.md)" in page
     assert "## Gates" in page
     for name in ("plot.png", "best.jpg", "median.jpg", "worst.jpg", "worst-five.jpg", "keyframes.jpg"):
         assert f"quality/{name}" in page
