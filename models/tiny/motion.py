@@ -16,7 +16,7 @@ SIDE = 32
 KEY_PX = 64
 FLOW_SCALE = 4.0
 DOUBT = 2.5  # logits are let off so much before a cell stays behind when an object is said to move
-LEAST_WAY = 0.03  # frames a segment; less is no motion of an object
+LEAST_WAY = 0.04  # frames a segment, across and along together; less is no motion of an object
 MOTION_WORDS = 64  # ids below are words of motion, as in wire.words
 MOVES = 6  # pan right and down, zoom, roll, an object's way right and down
 
@@ -158,7 +158,7 @@ def located(mask: Tensor, moves: Tensor) -> Tensor:
     Cells down to a logit of -DOUBT go along: better than an object that is torn. Nowhere, where nothing is
     said to move.
     """
-    said = (moves[:, 4:6].abs().sum(1) / LEAST_WAY).clamp(max=1).reshape(-1, 1, 1, 1)
+    said = (moves[:, 4:6].abs().sum(1) > LEAST_WAY).to(mask.dtype).reshape(-1, 1, 1, 1)
     return (2 * (mask + DOUBT)).sigmoid() * said
 
 

@@ -113,7 +113,7 @@ def test_what_is_found_moves_with_its_doubtful_parts_and_only_if_it_is_said_to()
     logits = torch.full((2, 1, SIDE, SIDE), -6.0)
     logits[..., 12:20, 4:12] = 4
     logits[..., 20, 4:12] = -0.5
-    moves = torch.tensor([[0.3, 0, 0, 0, 0.2, 0], [0.3, 0, 0, 0, 0, 0]])
+    moves = torch.tensor([[0.3, 0, 0, 0, 0.2, 0], [0.3, 0, 0, 0, 0.02, 0]])  # the second is a misreading
     where = located(logits, moves)
     assert where[0, 0, 16, 8] > 0.9
     assert where[0, 0, 20, 8] > 0.8
