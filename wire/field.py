@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wire.motion import CameraMotion, Motion
 
 Float = NDArray[np.float32]
+EDGE = (0.7, 1.2)  # of an object's radius: from where to where its motion fades
 LIMIT = 8.0  # of scaled flow: beyond, content has left the frame
 
 
@@ -61,7 +62,10 @@ def guide(
 
 
 def motion_field(motion: Motion, time: float, key: float, side: int, aspect: float = 1.0) -> Float:
-    """Backward flow (side, side, 2) from the frame at `time` to the frame at `key`."""
+    """Backward flow (side, side, 2) from the frame at `time` to the frame at `key`.
+
+    An object is the ellipse in its box, with a soft edge.
+    """
     grid = pixel_centres(side, side)
     matrix = camera_matrix(motion.camera_at(key), aspect) @ np.linalg.inv(
         camera_matrix(motion.camera_at(time), aspect)
@@ -71,6 +75,7 @@ def motion_field(motion: Motion, time: float, key: float, side: int, aspect: flo
         gone = np.array(item.displacement_at(time), np.float32)
         centre = np.array([item.x, item.y], np.float32) + gone
         size = np.array([item.width, item.height], np.float32)
-        inside = np.square((grid - centre) / (size / 2)).sum(-1) < 1
-        flow[inside] = np.array(item.displacement_at(key), np.float32) - gone
+        radius = np.sqrt(np.square((grid - centre) / (size / 2)).sum(-1, keepdims=True))
+        share = np.clip((EDGE[1] - radius) / (EDGE[1] - EDGE[0]), 0, 1)
+        flow += share * (np.array(item.displacement_at(key), np.float32) - gone - flow)
     return flow.astype(np.float32)

@@ -14,7 +14,7 @@ from torch import Tensor
 from export.data.bank import Bank, Dice, unit_grid
 from export.data.scenes import Scenes, draw
 from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE
-from wire.field import LIMIT
+from wire.field import EDGE, LIMIT
 
 MATCH = 5  # channels: flow from A to B, flow from B to A, how far both are to be believed
 
@@ -170,8 +170,9 @@ def guide_fields(
         for box, here in zip(boxes.unbind(1), there.unbind(1), strict=True):
             x, y, width, height, dx, dy = (part[:, None, None, None] for part in box.unbind(1))
             across, along = (grid.real - x - dx * now) / width, (grid.imag - y - dy * now) / height
-            inside = across.square() + along.square() < 0.25
-            flow = torch.where(inside & here[:, None, None, None], torch.complex(dx, dy) * apart, flow)
+            radius = 2 * (across.square() + along.square()).sqrt()
+            share = ((EDGE[1] - radius) / (EDGE[1] - EDGE[0])).clamp(0, 1) * here[:, None, None, None]
+            flow = flow + share * (torch.complex(dx, dy) * apart - flow)
         made.append(torch.view_as_real(flow).movedim(-1, 2))
     made[1] = made[1] * follows[:, None, None, None, None]
     return (torch.cat(made, 2) * FLOW_SCALE).clamp(-LIMIT, LIMIT)
