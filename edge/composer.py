@@ -2,7 +2,8 @@
 
 Where a scene rests there is room for detail: the packets of still segments may take STILL_BYTES between two
 refreshes, and what "as before" leaves of that goes to planes that the receiver lacks. Before a camera that
-rests the first keyframe of a scene is sent twice as deep: whatever nothing passes by keeps it.
+rests the first keyframe of a scene, and that of each refresh, is sent twice as deep: whatever nothing passes
+by keeps it.
 """
 
 from collections.abc import Iterator

@@ -4,7 +4,8 @@
     [broker]   host, port = 1883, envelope = "none"
     [bundle]   path, engine_cache (TensorRT engines are kept there; without it TensorRT is not used)
     [spool]    path, max_bytes = 64 MiB
-    [encode]   planes (bundle's default), segment_ms = 2000, still_bytes = 116, threads = 1
+    [encode]   planes (bundle's default; twice as many where a scene begins), segment_ms = 2000,
+               still_bytes = 116, threads = 1
     [[camera]] name, source
 
 Paths are relative to the file's folder.

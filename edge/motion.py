@@ -19,7 +19,7 @@ from edge.objects import Floats, Gray, Matrix, Place, Points, Tracks, find_objec
 from wire.motion import CameraMotion, Motion
 from wire.ways import LEGS
 
-_LEG_MS = 375  # no leg is shorter, and none has less than two steps
+_LEG_MS = 375  # no leg is shorter, and on average none has less than two steps
 _WORK_PX = 160  # long side of the picture on which flow is measured
 _TEXTURE = 4e-4  # smallest eigenvalue of the structure tensor at which flow can be trusted
 _RESTING_PX = 0.15  # flow below this is the noise of the method
@@ -164,9 +164,10 @@ def _told_ms(times_ms: NDArray[np.int64], duration_ms: int | None) -> int:
 
 
 def _legs(times: Floats, told_ms: int) -> int:
-    """Into how many legs to cut; something of the last one must be seen."""
+    """Into how many legs to cut; half of the last one at least must be seen."""
     most = min(told_ms // _LEG_MS, (len(times) - 1) // 2)
-    return max(legs for legs in LEGS if legs <= max(most, 1) and (legs - 1) / legs < times[-1])
+    seen = [legs for legs in LEGS if legs <= most and (legs - 0.5) / legs <= times[-1]]
+    return max(seen, default=1)
 
 
 def _camera(tracks: Tracks) -> tuple[CameraMotion, ...]:

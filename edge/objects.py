@@ -55,14 +55,14 @@ class Tracks:
     def at_knots(self, values: Floats) -> Floats:
         """Interpolate values (frames, ...) at start, knots and end: (legs + 1, ...).
 
-        The way from the last knot to the last frame goes on to the end.
+        The way from the last knot to the last frame goes on to the end; half of the leg should be seen.
         """
         knots = np.linspace(0, 1, self.legs + 1)
         place = np.interp(knots, self.times, np.arange(len(self.times)))
         before = np.minimum(place.astype(int), len(values) - 2)
         share = (place - before).reshape(-1, *[1] * (values.ndim - 1))
         made = values[before] * (1 - share) + values[before + 1] * share
-        reach = (1 - knots[-2]) / (self.times[-1] - knots[-2])
+        reach = (1 - knots[-2]) / max(self.times[-1] - knots[-2], 0.5 / self.legs)
         made[-1] = made[-2] + (values[-1] - made[-2]) * reach
         return np.asarray(made, np.float64)
 

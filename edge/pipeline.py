@@ -27,6 +27,8 @@ _AHEAD = 2  # segments of about 2 MB that may wait for the encoders
 class Settings:
     """How to encode. `planes` of the tokens are sent: None for the bundle's default, 0 for none.
 
+    Before a camera that rests, a keyframe that builds on no other is sent twice as deep.
+
     Still segments send as many as their packets have room for in `still_bytes` between two refreshes.
     """
 

@@ -59,7 +59,10 @@ def encode(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.mrg", help="Where the packets go.")],
     bundle: BundleOption = None,
     planes: Annotated[
-        int | None, typer.Option(help="Planes of appearance tokens: more is finer and larger.")
+        int | None,
+        typer.Option(
+            help="Planes of appearance tokens: more is finer and larger; a scene begins with twice as many."
+        ),
     ] = None,
     segment_ms: Annotated[
         int, typer.Option(min=500, max=30_000, help="Length of a segment without a scene cut.")

@@ -13,7 +13,8 @@ from wire.motion import CameraMotion, Motion
 
 Float = NDArray[np.float32]
 EDGE = (0.7, 1.2)  # of an object's radius: from where to where its motion fades
-LIMIT = 8.0  # of scaled flow: beyond, content has left the frame
+FAR = 2.0  # frames: beyond, content has left the frame
+_OCTAVES = 16.0  # beyond, nothing of a picture is left
 
 
 def pixel_centres(height: int, width: int) -> Float:
@@ -28,7 +29,7 @@ def camera_matrix(camera: CameraMotion, aspect: float = 1.0) -> Float:
 
     aspect = width / height.
     """
-    scale = 2.0**camera.zoom
+    scale = 2.0 ** min(max(camera.zoom, -_OCTAVES), _OCTAVES)
     c, s = scale * cos(radians(camera.roll)), scale * sin(radians(camera.roll))
     turn = np.array([[c, -s / aspect], [s * aspect, c]], np.float32)
     centre = np.array([0.5, 0.5], np.float32)
@@ -47,18 +48,24 @@ def guide(
     scale: float,
     aspect: float = 1.0,
 ) -> Float:
-    """Flow (frames, 4, side, side) from evenly spread frames to keyframes A and B, times `scale`.
+    """Flow (frames, 4, side, side) of evenly spread frames as `flow_at` gives it, times `scale`."""
+    times = np.linspace(0, 1, frames).tolist()
+    return np.stack([flow_at(motion, time, keys, side, aspect) for time in times]) * np.float32(scale)
 
-    Two channels each, x and y. `keys` are the times of both keyframes; without B its channels are 0.
-    Clipped at LIMIT.
+
+def flow_at(
+    motion: Motion, time: float, keys: tuple[float, float | None], side: int, aspect: float = 1.0
+) -> Float:
+    """Flow (4, side, side) from the frame at `time` to keyframes A and B, two channels each, x and y.
+
+    `keys` are the times of both keyframes; without B its channels are 0. Clipped at FAR.
     """
-    fields = np.zeros((frames, 4, side, side), np.float32)
-    for number, time in enumerate(np.linspace(0, 1, frames).tolist()):
-        for channel, key in zip((0, 2), keys, strict=True):
-            if key is not None:
-                flow = motion_field(motion, time, key, side, aspect)
-                fields[number, channel : channel + 2] = flow.transpose(2, 0, 1)
-    return np.asarray(np.clip(fields * np.float32(scale), -LIMIT, LIMIT), np.float32)
+    flow = np.zeros((4, side, side), np.float32)
+    for channel, key in zip((0, 2), keys, strict=True):
+        if key is not None:
+            field = motion_field(motion, time, key, side, aspect)
+            flow[channel : channel + 2] = field.transpose(2, 0, 1)
+    return np.clip(flow, -FAR, FAR)
 
 
 def motion_field(motion: Motion, time: float, key: float, side: int, aspect: float = 1.0) -> Float:

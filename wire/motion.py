@@ -9,6 +9,8 @@ objects   34 each: 5 x, 5 y (1/32), 5 width, 5 height (1/32, less one), 7 dx, 7 
 bends     of `wire.ways`, round by round; in each round pan right, pan down, zoom, roll, as far as they are
           there, then each object's x and y: in 1/128 of the frame, 1/32 of an octave, degrees, and 1/64 of
           the frame; zigzag, plus one, in Elias gamma code
+
+Usually 4 to 20 bytes; four objects and a camera that all bend as far as they can take 184.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +32,7 @@ _CAMERA = (
 )
 _OBJECT_BEND = 1 / 64
 _WIDTHS = (5, 5, 5, 5, 7, 7)
-_MOST_ZEROS = 8  # before the first one of any bend
+_MOST_ZEROS = 7  # before the first one of any bend
 
 
 class MotionError(PacketError):

@@ -12,8 +12,11 @@ LARGEST_BEND = 127
 
 
 def along(way: Sequence[float], time: float) -> float:
-    """Interpolate two or more numbers spread evenly over the times 0..1; beyond, go on as at the ends."""
-    place = time * (len(way) - 1)
+    """Interpolate two or more numbers spread evenly over the times 0..1; beyond, go on as at the ends.
+
+    Only for as long as the way is: what is told of one segment says little of others.
+    """
+    place = min(max(time, -1.0), 2.0) * (len(way) - 1)
     leg = min(max(int(place), 0), len(way) - 2)
     return way[leg] + (way[leg + 1] - way[leg]) * (place - leg)
 

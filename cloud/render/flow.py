@@ -7,12 +7,13 @@ size of the output, whatever the grid that motion was diffused on.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wire.field import motion_field
+from wire.field import flow_at
 from wire.motion import Motion
 
 Float = NDArray[np.float32]
@@ -36,20 +37,12 @@ class Told:
     def __init__(
         self, motion: Motion, keys: tuple[float, float | None], aspect: float, frames: int, side: int
     ) -> None:
-        self._motion, self._keys, self._aspect, self._side = motion, keys, aspect, side
+        self._flow = partial(flow_at, motion, keys=keys, side=side, aspect=aspect)
         self._fields = np.stack([self._flow(time) for time in np.linspace(0, 1, frames).tolist()])
 
     def bend(self, time: float) -> Float:
         """Give what its flow (4, side, side) differs at `time` from that between two fields."""
         return np.asarray(self._flow(time) - at_time(self._fields, time), np.float32)
-
-    def _flow(self, time: float) -> Float:
-        flow = np.zeros((4, self._side, self._side), np.float32)
-        for channel, key in zip((0, 2), self._keys, strict=True):
-            if key is not None:
-                field = motion_field(self._motion, time, key, self._side, self._aspect)
-                flow[channel : channel + 2] = field.transpose(2, 0, 1)
-        return flow
 
 
 def compose(field: Float, first: NDArray[np.uint8], second: NDArray[np.uint8] | None) -> NDArray[np.uint8]:

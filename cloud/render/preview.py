@@ -30,6 +30,7 @@ from wire.segment import Segment
 from wire.words import read_words
 
 Float = NDArray[np.float32]
+_LATEST = 127 / 128  # a keyframe may be so late in its segment, as on the wire; rounding may give its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class PreviewRenderer:
 
 def _key_times(segment: Segment, following: Segment | None) -> tuple[float, float | None]:
     """When both keyframes are, 0..1 of the segment."""
-    first = segment.keyframe_ms / segment.duration_ms
+    first = min(segment.keyframe_ms / segment.duration_ms, _LATEST)
     return first, None if following is None else 1 + following.keyframe_ms / segment.duration_ms
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from export.data.bank import Bank, Dice, unit_grid
 from export.data.scenes import Scenes, draw
 from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE
-from wire.field import EDGE, LIMIT
+from wire.field import EDGE, FAR
 
 MATCH = 5  # channels: flow from A to B, flow from B to A, how far both are to be believed
 
@@ -175,4 +175,4 @@ def guide_fields(
             flow = flow + share * (torch.complex(dx, dy) * apart - flow)
         made.append(torch.view_as_real(flow).movedim(-1, 2))
     made[1] = made[1] * follows[:, None, None, None, None]
-    return (torch.cat(made, 2) * FLOW_SCALE).clamp(-LIMIT, LIMIT)
+    return torch.cat(made, 2).clamp(-FAR, FAR) * FLOW_SCALE

@@ -21,7 +21,7 @@ from wire.words import ROLL_DEGREES, WORD_SPEED, ZOOM_OCTAVES, read_words
 
 PLAIN, ONE_CUTOUT = 0.42, 0.36  # shares of a batch: no cut-out, one; the rest has two
 COMMANDS = 0.5  # share of scenes whose speeds are those that their words stand for
-AKIN, NEAR = 0.4, 24  # share of cut-outs of a photograph so near in the bank: mostly of the same source
+AKIN, NEAR = 0.4, 24  # share of cut-outs of one of the next pictures in the bank, often of the same source
 SLOW, QUICK = (0.03, 0.12), (0.12, 0.6)
 UNNAMED = "small piece"
 STATIC, PAN, ZOOM, ROLL = range(4)

@@ -78,6 +78,19 @@ def test_an_object_that_turns_back_is_found() -> None:
     assert found.displacement_at(0.5)[0] > 0.15
 
 
+@pytest.mark.parametrize(
+    "last", [(1375, 1490, 1515), (1375, 1499, 1501), (1375, 1500, 1510), (1375, 1376, 1377)]
+)
+def test_frames_that_came_late_do_not_make_a_camera_fly(last: tuple[int, ...]) -> None:
+    times = np.array([*range(0, 1375, 125), *last], np.int64)
+    motion = estimate_motion(filmed((0.3, 0))[: len(times)], times, 2000)
+    assert 0.2 < motion.camera.pan_x < 0.5
+
+
+def test_times_that_stand_still_are_no_error() -> None:
+    assert estimate_motion(filmed((0.3, 0)), np.full(COUNT, 5, np.int64)).legs == 1
+
+
 def test_few_frames_make_few_legs() -> None:
     assert measure(filmed((0.3, 0))[:4]).legs == 1
 

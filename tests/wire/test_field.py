@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wire.field import LIMIT, camera_matrix, guide, motion_field, pixel_centres
+from wire.field import FAR, camera_matrix, guide, motion_field, pixel_centres
 from wire.motion import CameraMotion, Motion, ObjectMotion
 
 SIDE = 16
@@ -47,6 +47,16 @@ def test_the_guide_is_zero_towards_a_keyframe_that_is_not_there() -> None:
     assert not fields[:, 2:].any()
 
 
+def test_the_wildest_motion_gives_numbers() -> None:
+    wild = Motion(
+        CameraMotion(2, -2, 4, 180),
+        (ObjectMotion(0, 1, 1 / 32, 1, 1, -1, via=((-1, 1),) * 7),),
+        via=tuple(CameraMotion(-2, 2, 4 if knot % 2 else -4, -180) for knot in range(7)),
+    )
+    for key in (0.0, 1.0, 100.0):
+        assert np.isfinite(guide(wild, 8, (0.0, key), SIDE, scale=4.0)).all()
+
+
 def test_the_guide_is_bounded() -> None:
     fields = guide(Motion(CameraMotion(pan_x=2.0, zoom=4.0)), 4, (0.0, 1.3), SIDE, scale=4.0)
-    assert np.abs(fields).max() <= LIMIT
+    assert np.abs(fields).max() <= 4 * FAR

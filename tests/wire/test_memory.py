@@ -193,7 +193,7 @@ def test_noise_of_one_level_in_one_token_is_no_change(coder: SceneCoder) -> None
     assert np.array_equal(after.tokens, BEFORE)
 
 
-def test_a_scene_at_rest_is_told_again_only_if_it_clearly_changed(coder: SceneCoder) -> None:
+def test_a_scene_at_rest_is_not_told_again_for_noise(coder: SceneCoder) -> None:
     _, memory = told(coder, BEFORE, None, planes=6)
     shaken = BEFORE.copy()
     shaken[0] = np.where(shaken[0] < 7, shaken[0] + 1, 6)

@@ -119,11 +119,13 @@ def test_the_receiver_sees_knots_where_they_are(moved: Motion) -> None:
     for knot, pose in enumerate(moved.via, 1):
         got = seen.camera_at(knot / moved.legs)
         assert abs(got.pan_x - pose.pan_x) <= 1 / 256 + 1e-9
+        assert abs(got.pan_y - pose.pan_y) <= 1 / 256 + 1e-9
         assert abs(got.zoom - pose.zoom) <= 1 / 64 + 1e-9
         assert abs(got.roll - pose.roll) <= 0.5 + 1e-9
     for sent, item in zip(moved.objects, seen.objects, strict=True):
-        for knot, (_, down) in enumerate(sent.via, 1):
-            assert abs(item.displacement_at(knot / moved.legs)[1] - down) <= 1 / 128 + 1e-9
+        for knot, way in enumerate(sent.via, 1):
+            got_way = item.displacement_at(knot / moved.legs)
+            assert got_way == pytest.approx(way, abs=1 / 128 + 1e-9)
 
 
 @given(st.binary(max_size=30))

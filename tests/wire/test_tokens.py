@@ -170,6 +170,14 @@ def test_long_or_empty_payloads_end(token_model: TokenModel, payload: bytes) -> 
             assert decode(payload).shape == (6, 8, 8)
 
 
+def test_planes_weigh_differently_where_something_changed() -> None:
+    tables = plain_tables((2, 1, 3), levels=8, coarse_planes=2) | {"weights": np.array([0.6, 0.2])}
+    model = TokenModel.from_arrays(tables)
+    before = np.full((2, 1, 3), 4, np.uint8)
+    after = np.array([[[5, 6, 4]], [[5, 4, 2]]], np.uint8)  # 0.8, 2.4 and 0.8
+    assert model.changed(after, before).tolist() == [[False, True, False]]
+
+
 def test_incomplete_tables_are_refused() -> None:
     tables = token_tables(smooth_tokens(20, seed=2), levels=8, coarse_planes=2)
     for name in tables:
@@ -179,6 +187,9 @@ def test_incomplete_tables_are_refused() -> None:
         TokenModel.from_arrays(tables | {"shape": np.array([8, 6, 8, 8, 0])})
     with pytest.raises(TokenError, match="256 levels"):
         TokenModel.from_arrays(plain_tables((1, 2, 2), levels=256, coarse_planes=1))
+    for weights in ([1, 0], [1, np.inf], [1], [1, 1, 1]):
+        with pytest.raises(TokenError, match="weights"):
+            TokenModel.from_arrays(tables | {"weights": np.array(weights)})
     name = "alone3_frequencies"
     with pytest.raises(TokenError, match="alone3 does not add up"):
         TokenModel.from_arrays(tables | {name: np.zeros_like(tables[name])})

@@ -167,7 +167,6 @@ class Bench:
         best = max(written, key=lambda each: min(each.end_s, end_s) - max(each.start_s, start_s))
         return msgspec.structs.replace(said, written=best.text, camera=best.camera, motion=best.motion)
 
-
     def _describe(self, frames: Frames) -> str:
         """Caption a reconstruction as a device would, that filmed it."""
         still = bool((frames == frames[0]).all())

@@ -53,6 +53,15 @@ def test_frames_fill_the_segment_at_the_asked_size(renderer: PreviewRenderer, se
     assert frames.dtype == np.uint8
 
 
+def test_a_keyframe_at_the_very_end_is_shown(renderer: PreviewRenderer, segment: Segment) -> None:
+    frames = renderer.render(replace(segment, keyframe_ms=2000), NOBODY, CAMERA, POLICY, seed=0)
+    assert frames[:, 35:55, 60:100].mean() > 150
+    following = replace(segment, start_ms=2000, duration_ms=60_000, keyframe_ms=30_000)
+    zooming = replace(segment, motion=Motion(CameraMotion(zoom=4), via=(CameraMotion(),) * 7))
+    frames = renderer.render(zooming, Context(None, following), CAMERA, POLICY, seed=0)
+    assert frames.mean() > 20
+
+
 def test_the_same_seed_gives_the_same_frames(
     bundle: Bundle, renderer: PreviewRenderer, segment: Segment
 ) -> None:
