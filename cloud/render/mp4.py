@@ -7,6 +7,7 @@ A file appears under its final name only when it is complete; on any failure not
 
 import json
 import os
+import weakref
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -57,6 +58,8 @@ class Mp4Writer:
         self._marker = marker
         self._size = (height, width)
         self._part = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+        # Also where the process is told to end before anybody could enter the context.
+        weakref.finalize(self, self._part.unlink, missing_ok=True)
         try:
             self._part.touch(exist_ok=False)  # PyAV opens at the first frame: find out earlier
             self._container = av.open(str(self._part), "w", format="mp4", options={"movflags": "+faststart"})

@@ -198,3 +198,10 @@ def test_a_size_limit_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_was_begun_and_never_entered_is_gone_with_its_writer(tmp_path: Path) -> None:
+    writer = Mp4Writer(tmp_path / "a.mp4", 256, 144, Fraction(10), "", {})
+    assert list(tmp_path.iterdir())
+    del writer
+    assert not list(tmp_path.iterdir())
