@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 
-from wire.packet import Packet
+from wire.packet import Layer, Packet
 from wire.segment import Codec, Segment
 
 REFRESH_MS = 60_000  # a receiver that lost a packet, or has just come, waits no longer than this
@@ -48,8 +48,9 @@ class Composer:
         if held is None:
             self._refreshed_ms, self._still_left = segment.start_ms, self._still_bytes
         packet = self._pack(replace(segment, sequence=next(self._sequences)), held)
-        if packet.still:
-            self._still_left -= len(bytes(packet))
+        if packet.still:  # an embedding does not count: it is sent where it must be, and once
+            vector = len(packet.layers.get(Layer.APPEARANCE_VECTOR, b""))
+            self._still_left -= len(bytes(packet)) - vector
         self._held = self._codec.resolve(packet, held)
         return packet
 

@@ -13,6 +13,7 @@ from edge.ahead import Ahead
 from edge.appearance import AppearanceEncoder
 from edge.captioner import Captioner
 from edge.composer import REFRESH_MS, STILL_BYTES, Composer
+from edge.embedding import EmbeddingEncoder
 from edge.frame import Camera
 from edge.motion import estimate_motion
 from edge.segmenter import TARGET_MS, RawSegment, Segmenter
@@ -29,10 +30,13 @@ class Settings:
 
     Before a camera that rests, a keyframe that builds on no other is sent twice as deep.
 
+    `vector`: whether to send the embedding, where the bundle has one.
+
     Still segments send as many as their packets have room for in `still_bytes` between two refreshes.
     """
 
     planes: int | None = None
+    vector: bool = True
     segment_ms: int = TARGET_MS
     refresh_ms: int = REFRESH_MS
     still_bytes: int = STILL_BYTES
@@ -84,6 +88,9 @@ class Pipeline:
         if self._planes:
             cache = self._settings.engine_cache
             self._appearance = AppearanceEncoder(bundle, self._settings.threads, cache)
+        self._embedding = None
+        if bundle.manifest.vector is not None and self._settings.vector:
+            self._embedding = EmbeddingEncoder(bundle, self._settings.threads, self._settings.engine_cache)
 
     def composer(self, sequences: Iterator[int] | None = None) -> Composer:
         """Make the composer of one more camera."""
@@ -99,7 +106,9 @@ class Pipeline:
         moved = perf_counter()
         caption = self._captioner.describe(raw.frames, moves, still=raw.still)
         captioned = perf_counter()
-        tokens = None if self._appearance is None else self._appearance.encode(raw.frames[raw.keyframe])
+        keyframe = raw.frames[raw.keyframe]
+        tokens = None if self._appearance is None else self._appearance.encode(keyframe)
+        vector = None if self._embedding is None else self._embedding.encode(keyframe)
         seen = perf_counter()
         segment = Segment(
             start_ms=raw.start_ms,
@@ -110,6 +119,7 @@ class Pipeline:
             keyframe_ms=raw.keyframe_ms,
             still=raw.still,
             cut=raw.cut,
+            vector=vector,
         )
         timings = Timings((moved - started) * 1e3, (captioned - moved) * 1e3, (seen - captioned) * 1e3)
         return segment, timings
@@ -147,8 +157,9 @@ def raw_segments(camera: Camera, segment_ms: int = TARGET_MS) -> Iterator[RawSeg
 
 def short_side_px(bundle: Bundle) -> int:
     """Size at which a camera should sample for this bundle: its encoders see no more."""
-    appearance = bundle.manifest.appearance
-    return max(bundle.manifest.captioner.tile_px, appearance.input_px if appearance else 0)
+    manifest = bundle.manifest
+    encoders = (info for info in (manifest.appearance, manifest.vector) if info is not None)
+    return max(manifest.captioner.tile_px, *(info.input_px for info in encoders), 0)
 
 
 def checked_planes(bundle: Bundle, planes: int | None) -> int:

@@ -11,8 +11,12 @@ from export.ngrams import Counts, count_ngrams, ngram_tables
 from export.planes import plane_tables
 from wire.ngram import CLASS_CONTEXT, EMIT_BITS, WORD_CONTEXT
 from wire.text import END, ESCAPE, FIRST_WORD, SPELLED, SPELLING_CONTEXT
+from wire.vector import LIMIT, SYMBOLS, TOTAL
 
 Array = NDArray[np.generic]
+
+VECTOR_STEPS = 3.0  # a standard deviation: 3.6 bits a dimension, and a cosine of .99 and more
+_PRIOR = 8.0  # samples that the mean variance of all dimensions counts for
 
 _UNSEEN = 2.0  # uses that each word gets before counting, so that the lexicon's words have a share
 _RARE = 2  # a word that the lexicon lacks and that is used no oftener stands for all unknown ones
@@ -62,6 +66,27 @@ def word_classes(sentences: list[list[str]], known: dict[str, str]) -> dict[str,
         score = sum((before[left] + after[:, right] for left, right in neighbours), np.zeros(len(names)))
         found[word] = names[int(score[1:].argmax()) + 1]
     return found
+
+
+def vector_tables(values: NDArray[np.float32], steps: float = VECTOR_STEPS) -> dict[str, Array]:
+    """Tables of `wire.vector.VectorModel` from training embeddings (N, D), N at least 2.
+
+    A dimension's step is its standard deviation over `steps`; with few samples that is drawn towards the
+    mean of all dimensions.
+    """
+    mean = values.mean(axis=0, dtype=np.float64)
+    spread = ((values - mean) ** 2).sum(axis=0, dtype=np.float64)
+    typical = spread.mean() / (len(values) - 1)
+    variance = (spread + _PRIOR * typical) / (len(values) - 1 + _PRIOR)
+    step = np.sqrt(np.maximum(variance, 1e-12)) / steps
+    tables = {"mean": mean.astype(np.float32), "step": step.astype(np.float32)}
+    quantised = np.clip(np.round((values - mean) / step), -LIMIT, LIMIT).astype(np.int64)
+    places = np.arange(-LIMIT, LIMIT + 1)
+    expected = np.exp(-0.5 * (places / steps) ** 2)
+    counts = np.bincount((quantised + LIMIT).ravel(), minlength=SYMBOLS) + expected / expected.sum()
+    frequencies = 1 + np.floor(counts / counts.sum() * (TOTAL - SYMBOLS)).astype(np.int64)
+    frequencies[frequencies.argmax()] += TOTAL - frequencies.sum()
+    return {**tables, "frequencies": frequencies.astype(np.int32)}
 
 
 def _emits(classes: NDArray[np.int64], uses: NDArray[np.int64]) -> NDArray[np.uint32]:

@@ -5,6 +5,7 @@ The only module of this folder that reads files. No file is used before its hash
 
 import hashlib
 import io
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,9 +16,11 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from wire import toml
+from wire.golden import Golden
 from wire.segment import Codec
 from wire.text import TextError, TextModel
 from wire.tokens import TokenError, TokenModel
+from wire.vector import VectorError, VectorModel
 
 MANIFEST = "bundle.toml"
 
@@ -26,10 +29,46 @@ Scalar = str | int | float | bool
 Count = Annotated[int, Meta(ge=1, le=65536)]
 Token = Annotated[int, Meta(ge=0)]
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+Rgb = tuple[float, float, float]
+Precision = Literal["fp32", "fp16", "int8"]
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class BundleError(ValueError):
     """The bundle is incomplete, damaged or not understood; the message names the file."""
+
+
+class ModelSource(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a pre-trained model is: a hub id at a pinned commit, or a folder.
+
+    A folder is absolute or begins with a dot: then it lies below the bundle. `weights` names one file of it,
+    for what is no model folder by itself (an IP-Adapter).
+    """
+
+    model: str
+    revision: str | None = None
+    subfolder: str = ""
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.is_local:
+            if self.revision is not None:
+                raise ValueError(f"model {self.model!r} is a folder, so it has no revision")
+            return
+        if not _HUB_ID.fullmatch(self.model):
+            raise ValueError(f"model {self.model!r} is neither a hub id (owner/name) nor a folder (./name)")
+        if self.revision is None or not _COMMIT.fullmatch(self.revision):
+            raise ValueError(f"model {self.model!r} needs its revision, a commit of 40 hex digits")
+
+    @property
+    def is_local(self) -> bool:
+        return self.model.startswith((".", "/"))
+
+    def place(self, root: Path) -> str:
+        """Give what `from_pretrained` takes: the hub id, or the folder as seen from the bundle `root`."""
+        return str(root / self.model) if self.is_local else self.model
 
 
 class CaptionerInfo(Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,8 +84,8 @@ class CaptionerInfo(Struct, frozen=True, forbid_unknown_fields=True):
     start_token: Token
     end_token: Token
     tile_px: Count
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Rgb
+    std: Rgb
     layout: tuple[Literal["frame", "flow"], ...]
     motion_words: bool = False
 
@@ -68,6 +107,21 @@ class AppearanceInfo(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("needs coarse_planes <= default_planes <= planes")
 
 
+class VectorInfo(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a keyframe becomes an embedding of `size` dimensions; the whole frame is squeezed into a square.
+
+    One whose cosine to the last that was sent is `hold` or more is not sent again.
+    """
+
+    encoder: str
+    tables: str
+    input_px: Count
+    size: Annotated[int, Meta(ge=1, le=4096)]
+    mean: Rgb
+    std: Rgb
+    hold: Annotated[float, Meta(gt=0, le=1)] = 0.95
+
+
 class TextInfo(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the caption coder's tables are."""
 
@@ -75,17 +129,24 @@ class TextInfo(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RendererInfo(Struct, frozen=True, forbid_unknown_fields=True):
-    """What makes video of packets; `options` are the backend's own. A refiner is never needed."""
+    """What makes video of packets; `options` are the backend's own. A refiner is never needed.
+
+    `models` are what a backend loads beside the bundle's files, by the backend's names for them.
+    """
 
     backend: str
     decoder: str | None = None
     denoiser: str | None = None
     refiner: str | None = None
+    models: dict[str, ModelSource] = {}
     options: dict[str, Scalar] = {}
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
-    """bundle.toml. `files` maps relative paths to the SHA-256 of their content."""
+    """bundle.toml. `files` maps relative paths to the SHA-256 of their content.
+
+    `precision` is that of the sender's graphs; `golden` holds what they must give (`wire.golden`).
+    """
 
     schema: Annotated[int, Meta(ge=1, le=1)]
     name: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,32}\Z")]
@@ -95,6 +156,9 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     renderer: RendererInfo
     files: dict[str, Sha256]
     appearance: AppearanceInfo | None = None
+    vector: VectorInfo | None = None
+    precision: Precision = "fp32"
+    golden: str | None = None
     training: dict[str, Scalar] = {}
     quality: dict[str, Scalar] = {}
 
@@ -111,12 +175,22 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
         sender = [self.captioner.encoder, self.captioner.decoder, self.captioner.tokenizer, self.text.tables]
         if self.appearance is not None:
             sender += [self.appearance.encoder, self.appearance.tables]
+        if self.vector is not None:
+            sender += [self.vector.encoder, self.vector.tables]
+        if self.golden is not None:
+            sender.append(self.golden)
         return frozenset(sender)
+
+    def edge_graphs(self) -> tuple[str, ...]:
+        """Name the sender's ONNX graphs."""
+        graphs = [self.captioner.encoder, self.captioner.decoder]
+        graphs += [info.encoder for info in (self.appearance, self.vector) if info is not None]
+        return tuple(graphs)
 
     def cloud_files(self) -> frozenset[str]:
         """Files that the receiver reads: tables, tokenizer, and whatever the sender does not read."""
         shared = {self.text.tables, self.captioner.tokenizer}
-        shared |= {self.appearance.tables} if self.appearance else set()
+        shared |= {info.tables for info in (self.appearance, self.vector) if info is not None}
         named = {self.renderer.decoder, self.renderer.denoiser, self.renderer.refiner} - {None}
         return frozenset(shared | named | (self.files.keys() - self.edge_files()))  # type: ignore[arg-type]
 
@@ -188,9 +262,32 @@ class Bundle:
             raise BundleError(f"{path}: levels, planes, grid, coarse planes are {found}: not the manifest's")
         return model
 
+    def vector_model(self) -> VectorModel | None:
+        """Read the embedding coder's tables, if the bundle has any; they must fit the manifest."""
+        info = self.manifest.vector
+        if info is None:
+            return None
+        path = self.root / info.tables
+        try:
+            model = VectorModel.from_arrays(self.arrays(info.tables))
+        except VectorError as error:
+            raise BundleError(f"{path}: {error}") from error
+        if model.size != info.size:
+            raise BundleError(f"{path}: has {model.size} dimensions, {MANIFEST} says size = {info.size}")
+        return model
+
     def codec(self) -> Codec:
         """Read all tables that turn segments into layers and back."""
-        return Codec(self.text_model(), self.token_model())
+        info = self.manifest.vector
+        hold = 1.0 if info is None else info.hold
+        return Codec(self.text_model(), self.token_model(), self.vector_model(), hold)
+
+    def golden(self) -> Golden:
+        """Read what the graphs must give; raises BundleError for a bundle that does not say."""
+        name = self.manifest.golden
+        if name is None:
+            raise BundleError(f"{self.root}: {MANIFEST} names no golden file, so nothing can be compared")
+        return Golden(self.arrays(name))
 
     def arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
         """Read the checked table file `name` (npz)."""

@@ -7,6 +7,7 @@ What did not change since the previous segment is not sent again:
     appearance absent, and still     as before: the scene is the previous one
     only detail, and still           the same scene, in more detail
     appearance absent, not still     nothing is shown; what to draw is the renderer's choice
+    vector absent, no cut            as before
 
 `wire.memory` says what the appearance layers are, and what they add to.
 
@@ -25,11 +26,14 @@ from wire.motion import Motion
 from wire.packet import Layer, Packet, PacketError
 from wire.text import TextModel
 from wire.tokens import TokenModel
+from wire.vector import Vector, VectorModel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
     """A few seconds of one camera; `keyframe_ms` counts from `start_ms`, tokens are uint8 (D, h, w).
+
+    `vector` is the keyframe's embedding as `wire.vector` quantises it, int8 (size,).
 
     In one that was received, tokens that were not sent are UNKNOWN, and `memory` is what they come from.
     """
@@ -44,14 +48,26 @@ class Segment:
     cut: bool
     sequence: int = 0
     memory: Memory | None = None
+    vector: Vector | None = None
 
 
 class Codec:
-    """Turns segments into layers and back, under one bundle's tables."""
+    """Turns segments into layers and back, under one bundle's tables.
 
-    def __init__(self, text: TextModel, tokens: TokenModel | None) -> None:
+    A vector whose cosine to the one before is `hold` or more is taken for the same.
+    """
+
+    def __init__(
+        self,
+        text: TextModel,
+        tokens: TokenModel | None,
+        vectors: VectorModel | None = None,
+        hold: float = 1.0,
+    ) -> None:
         self._text = text
         self._scenes = None if tokens is None else SceneCoder(tokens)
+        self._vectors = vectors
+        self._hold = hold
 
     def layers(
         self, segment: Segment, previous: Segment | None, planes: int | None, room: int | None = None
@@ -60,6 +76,7 @@ class Codec:
 
         `planes` of the tokens are sent: all if None, none if 0, else at least the coarse ones. With `room`,
         fewer where all layers would take more bytes than that.
+        A vector is sent where it says something new, whatever the room.
         """
         layers: dict[int, bytes] = {}
         if segment.caption is not None:
@@ -67,6 +84,8 @@ class Codec:
             layers[Layer.CAPTION] = b"" if same else self._text.encode(segment.caption)
         if segment.motion is not None:
             layers[Layer.MOTION] = motions.encode(segment.motion)
+        if segment.vector is not None:
+            layers |= self._vector(segment, segment.vector, previous)
         if segment.tokens is not None and planes != 0:
             left = None if room is None else room - size_of(layers)
             layers |= self._appearance(segment, segment.tokens, previous, planes, left)
@@ -91,7 +110,24 @@ class Codec:
             cut=packet.cut,
             sequence=packet.sequence,
             memory=memory,
+            vector=self._seen_vector(packet, previous),
         )
+
+    def _vector(self, segment: Segment, vector: Vector, previous: Segment | None) -> dict[int, bytes]:
+        if self._vectors is None:
+            raise PacketError("segment has a vector, but the bundle has no tables for it")
+        held = None if segment.cut or previous is None else previous.vector
+        if held is not None and self._vectors.likeness(vector, held) >= self._hold:
+            return {}
+        return {Layer.APPEARANCE_VECTOR: self._vectors.encode(vector)}
+
+    def _seen_vector(self, packet: Packet, previous: Segment | None) -> Vector | None:
+        payload = packet.layers.get(Layer.APPEARANCE_VECTOR)
+        if payload is None:
+            return None if packet.cut or previous is None else previous.vector
+        if self._vectors is None:
+            raise PacketError(f"packet {packet.sequence} has a vector, but none that can be read")
+        return self._vectors.decode(payload)
 
     def _appearance(
         self,

@@ -6,6 +6,7 @@ Frame k of a camera is the one at k / fps of the camera's own clock, so a segmen
 whose times lie in it, and consecutive segments add up to exactly the frames of the whole.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -25,12 +26,28 @@ class RenderError(RuntimeError):
     """A segment cannot become frames."""
 
 
+class RenderCancelledError(Exception):
+    """Nobody wants the frames any more; nothing is wrong with them."""
+
+
+def never() -> bool:
+    """Let a rendering go on to its end."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The neighbours that a segment may be blended with; None across a cut, a gap or an end."""
+    """What else a segment's frames may depend on.
+
+    The neighbours that it may be blended with: None across a cut, a gap or an end. `carried`: the last frames
+    (N, H, W, 3) of the clip before, for a renderer that goes on from there. `anchors`: pictures (H, W, 3) of
+    the policy's anchors, in their order.
+    """
 
     previous: Segment | None
     next: Segment | None
+    carried: NDArray[np.uint8] | None = None
+    anchors: tuple[NDArray[np.uint8], ...] = ()
 
 
 class Renderer(Protocol):
@@ -40,10 +57,23 @@ class Renderer(Protocol):
     def name(self) -> str:
         """Which renderer and which weights, as the provenance of a clip states it."""
 
+    @property
+    def carries(self) -> int:
+        """How many last frames of one clip the next goes on from; 0 for a renderer that needs none."""
+
     def render(
-        self, segment: Segment, context: Context, camera: CameraInfo, policy: Policy, seed: int
+        self,
+        segment: Segment,
+        context: Context,
+        camera: CameraInfo,
+        policy: Policy,
+        seed: int,
+        cancelled: Callable[[], bool] = never,
     ) -> NDArray[np.uint8]:
-        """Return frames (T, H, W, 3): T of `frame_span`, H and W of `output_size`. Raises RenderError."""
+        """Return frames (T, H, W, 3): T of `frame_span`, H and W of `output_size`. Raises RenderError.
+
+        Asks `cancelled` before each diffusion step, and then raises RenderCancelledError.
+        """
 
 
 def frame_rate(fps: float) -> Fraction:

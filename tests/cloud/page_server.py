@@ -5,13 +5,14 @@ Usage: python -m tests.cloud.page_server cloud.toml; ends when its standard inpu
 
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cloud.config import load
-from cloud.render.renderer import Context, RenderError
+from cloud.render.renderer import Context, RenderError, never
 from cloud.run import run
 from tests.cloud.sample import MeanRenderer
 from wire.documents import CameraInfo
@@ -25,11 +26,17 @@ class FussyRenderer(MeanRenderer):
     """Draws all but one caption."""
 
     def render(
-        self, segment: Segment, context: Context, camera: CameraInfo, policy: Policy, seed: int
+        self,
+        segment: Segment,
+        context: Context,
+        camera: CameraInfo,
+        policy: Policy,
+        seed: int,
+        cancelled: Callable[[], bool] = never,
     ) -> NDArray[np.uint8]:
         if segment.caption == IMPOSSIBLE:
             raise RenderError("there is no such thing")
-        return super().render(segment, context, camera, policy, seed)
+        return super().render(segment, context, camera, policy, seed, cancelled)
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
 """A device that speaks for a small bundle, and a renderer simple enough to predict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.render.renderer import Context, frame_span, output_rate, output_size
+from cloud.render.renderer import Context, frame_span, never, output_rate, output_size
 from tests.bundles import CAPTIONS, SHAPE, Shape, tokens
 from wire import documents, motion
 from wire.bundle import Bundle
@@ -103,11 +103,18 @@ class MeanRenderer:
     """Fills every frame with the tokens' mean as colour and writes the caption on it."""
 
     name = "mean-1"
+    carries = 0
 
     def render(
-        self, segment: Segment, context: Context, camera: CameraInfo, policy: Policy, seed: int
+        self,
+        segment: Segment,
+        context: Context,
+        camera: CameraInfo,
+        policy: Policy,
+        seed: int,
+        cancelled: Callable[[], bool] = never,
     ) -> NDArray[np.uint8]:
-        del context
+        del context, cancelled
         first, end = frame_span(segment, output_rate(camera, policy))
         width, height = output_size(camera, policy.long_side_px)
         colour = np.zeros(3) if segment.tokens is None else segment.tokens[:3].mean((1, 2)) * 28 + seed

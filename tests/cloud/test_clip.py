@@ -1,6 +1,6 @@
 """Rendering segments in order: exact lengths, no blending across cuts, the same again for a seed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cloud.render.clip import context_of, fingerprint, provenance, render_recording
 from cloud.render.load import load_renderer
-from cloud.render.renderer import Context, RenderError
+from cloud.render.renderer import Context, RenderError, never
 from cloud.scene import resolve
 from tests.bundles import CAPTIONS
 from tests.cloud.sample import CAMERA, Device, MeanRenderer
@@ -58,9 +58,15 @@ def test_nothing_is_blended_across_a_cut_or_a_gap(segments: list[Segment]) -> No
 def test_a_renderer_that_breaks_its_promise_is_caught(segments: list[Segment]) -> None:
     class Short(MeanRenderer):
         def render(
-            self, segment: Segment, context: Context, camera: CameraInfo, policy: Policy, seed: int
+            self,
+            segment: Segment,
+            context: Context,
+            camera: CameraInfo,
+            policy: Policy,
+            seed: int,
+            cancelled: Callable[[], bool] = never,
         ) -> NDArray[np.uint8]:
-            return super().render(segment, context, camera, policy, seed)[1:]
+            return super().render(segment, context, camera, policy, seed, cancelled)[1:]
 
     with pytest.raises(RenderError, match=r"mean-1 gave uint8 \(9, 36, 64, 3\) for segment 0, expected"):
         next(render_recording(segments, CAMERA, Short(), SMALL, 0))

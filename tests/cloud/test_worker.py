@@ -3,7 +3,7 @@
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -17,7 +17,7 @@ from cloud.bundles import Bundles
 from cloud.catalog import Catalog, SegmentView
 from cloud.jobs import MAX_ATTEMPTS
 from cloud.objects import MissingObjectError, Objects, ObjectsError
-from cloud.render.renderer import Context, RenderError
+from cloud.render.renderer import Context, RenderError, never
 from cloud.schema import JobRow
 from cloud.store import Store
 from cloud.worker import Worker
@@ -63,20 +63,32 @@ class Recorder(MeanRenderer):
         self.asked: list[tuple[int, int | None, int | None]] = []
 
     def render(
-        self, segment: Segment, context: Context, camera: CameraInfo, policy: Policy, seed: int
+        self,
+        segment: Segment,
+        context: Context,
+        camera: CameraInfo,
+        policy: Policy,
+        seed: int,
+        cancelled: Callable[[], bool] = never,
     ) -> NDArray[np.uint8]:
         before, after = (
             None if other is None else other.sequence for other in (context.previous, context.next)
         )
         self.asked.append((segment.sequence, before, after))
-        return super().render(segment, context, camera, policy, seed)
+        return super().render(segment, context, camera, policy, seed, cancelled)
 
 
 class Broken(MeanRenderer):
     def render(
-        self, segment: Segment, context: Context, camera: CameraInfo, policy: Policy, seed: int
+        self,
+        segment: Segment,
+        context: Context,
+        camera: CameraInfo,
+        policy: Policy,
+        seed: int,
+        cancelled: Callable[[], bool] = never,
     ) -> NDArray[np.uint8]:
-        del context, camera, policy, seed
+        del context, camera, policy, seed, cancelled
         raise RenderError(f"segment {segment.sequence}: no such colour")
 
 
