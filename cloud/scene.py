@@ -46,11 +46,13 @@ def resolve(packets: Sequence[Packet], codec: Codec) -> list[Segment]:
 def read(packet: Packet, previous: Segment | None, codec: Codec, *, follows: bool = True) -> Segment:
     """Read one packet. `previous` is the last segment that was read; say if the packet directly `follows`.
 
-    Where it does not, "as before" says nothing; changes of a keyframe name theirs, so they may still be
-    read. Raises SceneError, PacketError.
+    Where it does not, "as before" says nothing, nor does the absence of a vector; changes of a keyframe name
+    theirs, so they may still be read. Raises SceneError, PacketError.
     """
     if (previous is None or not follows) and not packet.refresh and repeats(packet):
         raise SceneError(f"packet {packet.sequence} repeats what an earlier one said, which is not here")
+    if previous is not None and not follows:  # a packet that is not here may have brought another one
+        previous = replace(previous, vector=None)
     return codec.resolve(packet, previous)
 
 

@@ -2,6 +2,7 @@
 
     {graph}|in|{input}       (K, ...)  of K samples; pictures as uint8 (K, H, W, 3), see below
     {graph}|out|{output}     (K, ...)  in the order of the samples
+    {graph}|pick|{output}    (n,) int  only of large outputs: which elements of the flat (1, ...) are kept
     {graph}|mean|{input}     (3,)      only where the input is pictures: the graph gets (v/255 - mean)/std,
     {graph}|std|{input}      (3,)      transposed to (1, 3, H, W)
     {graph}|enlarge|{input}  ()        pictures are stored smaller by this whole factor
@@ -12,7 +13,7 @@ So a graph can be checked where there is no PyTorch, on the device itself.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,22 @@ class GoldenError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One call of a graph: feeds by input name, each (1, ...), and what must come out."""
+    """One call of a graph: feeds by input name, each (1, ...), and what must come out.
+
+    Of outputs named in `picks` only these elements are known.
+    """
 
     feeds: Mapping[str, Array]
     results: Mapping[str, Array]
+    picks: Mapping[str, Array] = field(default_factory=dict)
+
+    def agreement(self, found: Mapping[str, Array]) -> "Agreement":
+        """Compare what a graph gave; raises GoldenError for an output that is missing or of another shape."""
+        kept = {
+            name: array.reshape(1, -1)[:, self.picks[name]] if name in self.picks else array
+            for name, array in found.items()
+        }
+        return agreement(self.results, kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,7 @@ class Golden:
             Sample(
                 {name: array[at : at + 1] for name, array in fed.items()},
                 {name: array[at : at + 1] for name, array in outputs.items()},
+                self._named(f"{graph}|pick|"),
             )
             for at in range(counts.pop())
         ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.tables import text_tables, token_tables
+from export.tables import text_tables, token_tables, vector_tables
 from tests.wire.sample import CAPTIONS, smooth_tokens
 from wire.bundle import Bundle, BundleError
 
@@ -185,3 +185,68 @@ def test_a_bundle_may_have_no_appearance(root: Path) -> None:
     start, end = text.index("[appearance]"), text.index("[text]")
     (root / "bundle.toml").write_text(text[:start] + text[end:])
     assert Bundle.load(root).token_model() is None
+
+
+VECTOR = """
+[vector]
+encoder = "captioner/encoder.onnx"
+tables = "appearance/vector.npz"
+input_px = 32
+size = {size}
+mean = [0.5, 0.5, 0.5]
+std = [0.5, 0.5, 0.5]
+"""
+
+
+def with_vector(root: Path, size: int) -> None:
+    path = root / "appearance/vector.npz"
+    np.savez(path, allow_pickle=False, **vector_tables(np.random.default_rng(0).normal(size=(9, 16))))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    change(root, "[files]\n", VECTOR.format(size=size) + f'[files]\n"appearance/vector.npz" = "{digest}"\n')
+
+
+def test_a_bundle_may_send_an_embedding(root: Path) -> None:
+    with_vector(root, 16)
+    bundle = Bundle.load(root, "cloud")
+    model = bundle.vector_model()
+    assert model is not None
+    assert model.size == 16
+    assert bundle.manifest.vector is not None
+    assert bundle.manifest.vector.hold == 0.95
+
+
+def test_embedding_tables_of_another_size_are_refused(root: Path) -> None:
+    with_vector(root, 17)
+    with pytest.raises(BundleError, match=r"vector\.npz: has 16 dimensions, bundle\.toml says size = 17"):
+        Bundle.load(root).codec()
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ('model = "owner/name"', "needs its revision"),
+        ('model = "owner/name"\nrevision = "main"', "a commit of 40 hex digits"),
+        ('model = "name"', "neither a hub id"),
+        ('model = "./here"\nrevision = "0123456789012345678901234567890123456789"', "has no revision"),
+        ('model = "./here"\nrevison = "main"', "revison"),
+    ],
+)
+def test_a_model_is_pinned_or_local(root: Path, entry: str, message: str) -> None:
+    change(root, "[quality]", f"[renderer.models.pipeline]\n{entry}\n[quality]")
+    with pytest.raises(BundleError, match=message) as caught:
+        Bundle.load(root)
+    assert "bundle.toml" in str(caught.value)
+
+
+def test_a_folder_is_seen_from_the_bundle_and_a_hub_id_is_not(root: Path) -> None:
+    revision = 40 * "a"
+    change(root, "[quality]", '[renderer.models]\na = {model = "./x"}\n[quality]')
+    change(root, "[quality]", f'b = {{model = "owner/x", revision = "{revision}"}}\n[quality]')
+    models = Bundle.load(root).manifest.renderer.models
+    assert models["a"].place(root) == str(root / "x")
+    assert models["b"].place(root) == "owner/x"
+
+
+def test_a_bundle_without_golden_outputs_says_so(root: Path) -> None:
+    with pytest.raises(BundleError, match="names no golden file"):
+        Bundle.load(root).golden()
