@@ -45,7 +45,10 @@ class CameraView:
 
 @dataclass(frozen=True, slots=True)
 class ClipView:
-    """A rendered clip: where to get it, and what it was made from (JSON)."""
+    """A rendered clip: where to get it, and what it was made from (JSON).
+
+    `seam` is how visible its border to the clip is that it goes on from (`cloud.render.seam`), if it does.
+    """
 
     video: str
     poster: str
@@ -55,6 +58,7 @@ class ClipView:
     frames: int
     render_ms: int
     provenance: str
+    seam: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,11 @@ def poster_key(fingerprint: str) -> str:
     return f"posters/{fingerprint}.jpg"
 
 
+def tail_key(fingerprint: str) -> str:
+    """Name the object of a clip's last frames, which a renderer that carries goes on from."""
+    return f"tails/{fingerprint}.png"
+
+
 def _segments(
     which: ColumnElement[bool],
 ) -> "Select[SegmentRow, PacketRow, JobRow, ClipRow]":
@@ -219,4 +228,5 @@ def _clip(clip: ClipRow) -> ClipView:
         frames=clip.frames,
         render_ms=clip.render_ms,
         provenance=clip.provenance,
+        seam=clip.seam,
     )

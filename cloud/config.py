@@ -4,7 +4,8 @@
     [store]    url = "sqlite:///store.db", objects = "objects"
     [bundle]   paths = ["models/tiny"]
     [serve]    host = "127.0.0.1", port = 8080
-    [render]   long_side_px = 256, steps = 4, policy = "on-demand" (or "all"), threads = 1
+    [render]   policy = "on-demand" (or "all"), threads = 1, long_side_px = 256, style_prompt = "",
+               negative_prompt = "", anchors = ["yard.jpg"]; steps, fps, frames, guidance: the bundle's
 
 Paths are relative to the file's folder, that of an SQLite url too.
 """
@@ -15,6 +16,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from cloud.render.anchors import AnchorError, Anchors, read_anchors
 from wire import topics
 from wire.policy import Policy, PolicyError
 from wire.toml import TomlError, parse_as
@@ -65,12 +67,28 @@ class Serve(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Render(Struct, frozen=True, forbid_unknown_fields=True):
-    """How clips are made, and whether all are or only those that someone looks at."""
+    """How clips are made, and whether all are or only those that someone looks at.
+
+    What `wire.policy.Policy` says of each; what is None is left to the bundle. `anchors` are picture files.
+    """
 
     long_side_px: int = 256
-    steps: int = 4
+    steps: int | None = None
+    fps: float | None = None
+    frames: int | None = None
+    guidance: float | None = None
+    style_prompt: str = ""
+    negative_prompt: str = ""
+    anchors: tuple[str, ...] = ()
     policy: Literal["all", "on-demand"] = "on-demand"
     threads: Annotated[int, Meta(ge=1, le=256)] = 1
+
+    def constraints(self, anchors: Anchors) -> Policy:
+        """Give what the receiver asks of each clip; `anchors` are those read from the files."""
+        return Policy(
+            self.long_side_px, self.steps, self.fps, self.frames, self.guidance,
+            self.style_prompt, self.negative_prompt, anchors.sha256s,
+        )  # fmt: skip
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,13 +105,16 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
             if self.broker.group:
                 topics.check_id("broker.group", self.broker.group)
             topics.check_id("broker.client", self.broker.client)
-            Policy(self.render.long_side_px, self.render.steps)
+            self.render.constraints(Anchors())
         except (TopicError, PolicyError) as error:
             raise ValueError(str(error)) from error
 
-    @property
-    def receiver_policy(self) -> Policy:
-        return Policy(self.render.long_side_px, self.render.steps)
+    def read_anchors(self) -> Anchors:
+        """Read the pictures that `render.anchors` names, or raise ConfigError."""
+        try:
+            return read_anchors(Path(name) for name in self.render.anchors)
+        except AnchorError as error:
+            raise ConfigError(f"render.anchors: {error}") from error
 
 
 def load(path: Path) -> Config:
@@ -122,4 +143,5 @@ def _with_paths_below(config: Config, folder: Path) -> Config:
         objects = str(folder / objects)
     store = replace(config.store, url=url, objects=objects)
     bundle = replace(config.bundle, paths=tuple(str(folder / path) for path in config.bundle.paths))
-    return replace(config, store=store, bundle=bundle)
+    render = replace(config.render, anchors=tuple(str(folder / name) for name in config.render.anchors))
+    return replace(config, store=store, bundle=bundle, render=render)

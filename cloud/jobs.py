@@ -1,7 +1,8 @@
 """The queue of what is to be rendered: one job a segment, kept in the store.
 
     queued --take--> running --finish--> done | failed --enqueue--> queued
-       '-----------------'  requeue_running, when a worker starts: what ran then was cut off
+       '-----------------'  requeue, when a worker is told to stop;
+                            requeue_running, when one starts: what ran then was cut off
 
 Someone who waits comes first, then live segments, then backlog; within each, the oldest first.
 """
@@ -59,6 +60,15 @@ def finish(session: Session, packet_id: int, now_ms: int, error: str | None = No
         update(JobRow)
         .where(JobRow.packet_id == packet_id)
         .values(state=state, error=error, changed_ms=now_ms)
+    )
+
+
+def requeue(session: Session, packet_id: int, now_ms: int) -> None:
+    """Put a running job back as if it had never been taken: its worker was told to stop."""
+    session.execute(
+        update(JobRow)
+        .where(JobRow.packet_id == packet_id, JobRow.state == "running")
+        .values(state="queued", attempts=JobRow.attempts - 1, changed_ms=now_ms)
     )
 
 

@@ -45,8 +45,8 @@ def run(
 ) -> None:
     """Run the named roles until `stop`; `ready` is told the page's address once that is listened on.
 
-    What cannot work is found before anything starts: raises BundleError, StoreError, ObjectsError,
-    ServeError. A broker that is not there is awaited.
+    What cannot work is found before anything starts: raises ConfigError, BundleError, StoreError,
+    ObjectsError, ServeError. A broker that is not there is awaited.
     """
     loaded = [Bundle.load(Path(path), "cloud") for path in config.bundle.paths]
     bundles = Bundles(loaded, load, config.render.threads)
@@ -88,7 +88,9 @@ class _Cloud:
         self.crew.add("ingest", self._ingest.run)
 
     def add_render(self) -> None:
-        worker = Worker(self._store, self._objects, self._bundles, self._config.receiver_policy)
+        anchors = self._config.read_anchors()
+        policy = self._config.render.constraints(anchors)
+        worker = Worker(self._store, self._objects, self._bundles, policy, anchors=anchors)
         self.crew.add("render", worker.run)
 
     def add_serve(self, listening: socket.socket) -> None:

@@ -122,7 +122,10 @@ class SegmentRow(Base):
 
 
 class ClipRow(Base):
-    """A rendered segment. The same `fingerprint` is the same clip."""
+    """A rendered segment. The same `fingerprint` is the same clip.
+
+    `seam` measures its border to the clip that it goes on from; null where it begins anew.
+    """
 
     __tablename__ = "clips"
 
@@ -136,6 +139,7 @@ class ClipRow(Base):
     frames: Mapped[int]
     render_ms: Mapped[int]
     provenance: Mapped[str]
+    seam: Mapped[float | None]
     made_ms: Mapped[int] = mapped_column(BigInteger)
 
 

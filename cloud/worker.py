@@ -1,8 +1,10 @@
 """Makes clips of segments: one job after the other, on one thread.
 
-    job -> packets back to the last refresh, and the next one -> segments -> renderer -> MP4, poster
+    job -> packets back to the last refresh, and the next one -> segments -> renderer -> MP4, poster, tail
+                                                 clip before, its tail ---'
 
-Same packets, bundle, policy and seed: same clip, found by its fingerprint instead of made again.
+Same packets, bundle, policy, seed and clip before: same clip, found by its fingerprint instead of made again.
+A worker that is told to stop gives up the rendering at its next step, and the job waits for the next worker.
 """
 
 import contextlib
@@ -10,7 +12,7 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,21 +23,32 @@ from numpy.typing import NDArray
 
 from cloud import jobs
 from cloud.bundles import Bundles
-from cloud.catalog import poster_key, video_key
+from cloud.catalog import poster_key, tail_key, video_key
 from cloud.clock import Clock, wall_ms
 from cloud.excerpt import Excerpt, excerpt
 from cloud.objects import MissingObjectError, Objects, ObjectsError
-from cloud.render.clip import fingerprint, provenance, render_segment
+from cloud.render.anchors import Anchors
+from cloud.render.clip import fingerprint, goes_on, provenance, render_segment, tail
 from cloud.render.mark import mark
 from cloud.render.mp4 import Mp4Writer, OutputError
-from cloud.render.renderer import Renderer, RenderError, output_rate, output_size
+from cloud.render.renderer import (
+    RenderCancelledError,
+    Renderer,
+    RenderError,
+    never,
+    output_rate,
+    output_size,
+)
+from cloud.render.seam import seam
 from cloud.scene import resolve_around
 from cloud.schema import ClipRow
 from cloud.store import Store
+from cloud.tails import Tail, clip_of, encode_tail, made_alike, read_tail
 from wire.bundle import BundleError
-from wire.documents import DocumentError
+from wire.documents import CameraInfo, DocumentError
 from wire.packet import PacketError
 from wire.policy import Policy
+from wire.segment import Segment
 
 POLL_S = 0.25  # how soon a new job is noticed; asking costs one indexed query
 POSTER_QUALITY = 80
@@ -45,15 +58,22 @@ log = structlog.get_logger()
 
 
 class Worker:
-    """Renders what the queue asks for. Use one at a time per store."""
+    """Renders what the queue asks for. Use one at a time per store. `anchors` are those of the policy."""
 
     def __init__(
-        self, store: Store, objects: Objects, bundles: Bundles, policy: Policy, clock: Clock = wall_ms
+        self,
+        store: Store,
+        objects: Objects,
+        bundles: Bundles,
+        policy: Policy,
+        clock: Clock = wall_ms,
+        anchors: Anchors = Anchors(),  # noqa: B008 -- frozen
     ) -> None:
         self._store = store
         self._objects = objects
         self._bundles = bundles
         self._policy = policy
+        self._anchors = anchors
         self._clock = clock
 
     def run(self, stop: threading.Event) -> None:
@@ -63,85 +83,127 @@ class Worker:
         if left:
             log.info("unfinished jobs found", jobs=left)
         while not stop.is_set():
-            if not self.work():
+            if not self.work(stop.is_set):
                 stop.wait(POLL_S)
 
-    def work(self) -> bool:
-        """Do the next job; False if there was none. A job that fails is marked so, with the reason."""
+    def work(self, cancelled: Callable[[], bool] = never) -> bool:
+        """Do the next job; False if there was none. A job that fails is marked so, with the reason.
+
+        Once `cancelled`, a rendering is given up before its next step, and its job is queued again.
+        """
         if not self._is_due():
             return False
         with self._store.write() as session:
             packet_id = jobs.take(session, self._clock())
         if packet_id is None:
             return False
-        started_s = time.perf_counter()
         error = None
         try:
-            self._make(packet_id)
+            self._make(packet_id, cancelled)
+        except RenderCancelledError:
+            with self._store.write() as session:
+                jobs.requeue(session, packet_id, self._clock())
+            log.info("rendering given up, queued again", packet=packet_id)
+            return True
         except (RenderError, OutputError, ObjectsError, PacketError, DocumentError, BundleError) as failure:
             error = str(failure)
             log.warning("clip failed", packet=packet_id, error=error)
         with self._store.write() as session:
             jobs.finish(session, packet_id, self._clock(), error)
-        if error is None:
-            log.info("clip made", packet=packet_id, seconds=round(time.perf_counter() - started_s, 2))
         return True
 
     def _is_due(self) -> bool:
         with self._store.read() as session:
             return jobs.is_due(session, self._clock())
 
-    def _make(self, packet_id: int) -> None:
+    def _make(self, packet_id: int, cancelled: Callable[[], bool]) -> None:
+        started_s = time.perf_counter()
         with self._store.read() as session:
             source = excerpt(session, packet_id)
             known = session.get(ClipRow, packet_id)
-        bundle = self._bundles.bundle(source.birth.bundle_sha256)
-        renderer = self._bundles.renderer(bundle.short_sha256)
-        packets = [link.packet for link in source.links]
-        statement = provenance(_subject(source), bundle.sha256, renderer, self._policy, SEED, packets)
-        made = fingerprint(statement)
+        shot = self._shot(packet_id, source)
+        made = fingerprint(shot.statement)
         if known is not None and known.fingerprint == made and self._is_whole(known):
             return
         with _workplace() as folder:
-            clip = self._render(source, renderer, statement, folder / "clip.mp4")
-            self._objects.put_all(
-                {video_key(made): folder / "clip.mp4", poster_key(made): _jpeg(clip.poster)}
-            )
+            clip = self._render(shot, cancelled, folder / "clip.mp4")
+            sources: dict[str, Path | bytes] = {
+                video_key(made): folder / "clip.mp4",
+                poster_key(made): _jpeg(clip.poster),
+            }
+            if clip.tail is not None:
+                sources[tail_key(made)] = encode_tail(clip.tail)
+            self._objects.put_all(sources)
         with self._store.write() as session:
-            session.merge(
-                ClipRow(
-                    packet_id=packet_id,
-                    fingerprint=made,
-                    video_key=video_key(made),
-                    poster_key=poster_key(made),
-                    size=clip.size,
-                    width=clip.poster.shape[1],
-                    height=clip.poster.shape[0],
-                    frames=clip.frames,
-                    render_ms=clip.render_ms,
-                    provenance=json.dumps(statement, separators=(",", ":")),
-                    made_ms=self._clock(),
-                )
-            )
+            session.merge(self._row(packet_id, made, shot, clip))
+        seconds = round(time.perf_counter() - started_s, 2)
+        log.info("clip made", packet=packet_id, seconds=seconds, seam=clip.seam)
 
-    def _render(
-        self, source: Excerpt, renderer: Renderer, statement: Mapping[str, object], path: Path
-    ) -> "_Clip":
-        codec = self._bundles.codec(source.birth.bundle_sha256)
+    def _shot(self, packet_id: int, source: Excerpt) -> "_Shot":
+        """Put together all that a clip depends on."""
+        bundle = self._bundles.bundle(source.birth.bundle_sha256)
+        renderer = self._bundles.renderer(bundle.short_sha256)
+        codec = self._bundles.codec(bundle.short_sha256)
         segments, index = resolve_around(source.links, source.sequence, codec)
+        packets = [link.packet for link in source.links]
+        statement = provenance(_subject(source), bundle.sha256, renderer, self._policy, SEED, packets)
+        before = None
+        if renderer.carries and goes_on(segments, index):
+            before = self._before(packet_id, segments[index - 1].sequence, source.camera, statement)
+            if before is not None:
+                statement["continues"] = before.fingerprint
+        return _Shot(source, renderer, segments, index, before, statement)
+
+    def _before(
+        self, packet_id: int, sequence: int, camera: CameraInfo, statement: dict[str, object]
+    ) -> Tail | None:
+        """Give the last frames of the clip before, if it is there and was made as this one is to be."""
+        with self._store.read() as session:
+            clip = clip_of(session, packet_id, sequence)
+        if clip is None or not made_alike(clip, statement):
+            return None
+        return read_tail(self._objects, clip, output_size(camera, self._policy.long_side_px))
+
+    def _render(self, shot: "_Shot", cancelled: Callable[[], bool], path: Path) -> "_Clip":
+        camera, segment = shot.source.camera, shot.segments[shot.index]
+        carried = None if shot.before is None else shot.before.frames
         started_s = time.perf_counter()
-        frames = render_segment(segments, index, source.camera, renderer, self._policy, SEED)
+        frames = render_segment(
+            shot.segments, shot.index, camera, shot.renderer, self._policy, SEED,
+            carried, self._anchors.pictures, cancelled,
+        )  # fmt: skip
         if len(frames) == 0:
-            raise RenderError(f"segment {source.sequence} is shorter than a frame")
-        width, height = output_size(source.camera, self._policy.long_side_px)
-        rate = output_rate(source.camera, self._policy)
-        title = segments[index].caption or f"{source.path} {source.sequence}"
-        with Mp4Writer(path, width, height, rate, title, statement) as writer:
+            raise RenderError(f"segment {segment.sequence} is shorter than a frame")
+        width, height = output_size(camera, self._policy.long_side_px)
+        title = segment.caption or f"{shot.source.path} {segment.sequence}"
+        rate = output_rate(camera, self._policy)
+        with Mp4Writer(path, width, height, rate, title, shot.statement) as writer:
             writer.write(frames)
-        render_ms = round((time.perf_counter() - started_s) * 1000)
         middle = len(frames) // 2
-        poster = mark(frames[middle : middle + 1])[0]
-        return _Clip(path.stat().st_size, writer.frames, render_ms, poster)
+        return _Clip(
+            size=path.stat().st_size,
+            frames=writer.frames,
+            render_ms=round((time.perf_counter() - started_s) * 1000),
+            poster=mark(frames[middle : middle + 1])[0],
+            tail=tail(carried, frames, shot.renderer.carries),
+            seam=None if carried is None else round(seam(carried, frames), 3),
+        )
+
+    def _row(self, packet_id: int, made: str, shot: "_Shot", clip: "_Clip") -> ClipRow:
+        return ClipRow(
+            packet_id=packet_id,
+            fingerprint=made,
+            video_key=video_key(made),
+            poster_key=poster_key(made),
+            size=clip.size,
+            width=clip.poster.shape[1],
+            height=clip.poster.shape[0],
+            frames=clip.frames,
+            render_ms=clip.render_ms,
+            provenance=json.dumps(shot.statement, separators=(",", ":")),
+            seam=clip.seam,
+            made_ms=self._clock(),
+        )
 
     def _is_whole(self, clip: ClipRow) -> bool:
         """Tell whether a clip's video is there: someone may have emptied the folder."""
@@ -152,11 +214,25 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
+class _Shot:
+    """What one clip is made of; `before` is what it goes on from, and `statement` names all of it."""
+
+    source: Excerpt
+    renderer: Renderer
+    segments: Sequence[Segment]
+    index: int
+    before: Tail | None
+    statement: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class _Clip:
     size: int
     frames: int
     render_ms: int  # to render, and to write as H.264
     poster: NDArray[np.uint8]  # (H, W, 3) RGB, marked
+    tail: NDArray[np.uint8] | None  # (N, H, W, 3) RGB, unmarked
+    seam: float | None
 
 
 @contextlib.contextmanager

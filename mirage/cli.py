@@ -89,16 +89,32 @@ def decode(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.mp4", help="Where the video goes.")],
     bundle: BundleOption = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same video.")] = 0,
-    steps: Annotated[int, typer.Option(help="Diffusion steps.")] = 4,
     long_side: Annotated[int, typer.Option(help="Longer side of the picture in pixels.")] = 256,
+    steps: Annotated[int | None, typer.Option(help="Diffusion steps. [default: the bundle's]")] = None,
+    fps: Annotated[float | None, typer.Option(help="Pictures a second. [default: the source's]")] = None,
+    frames: Annotated[
+        int | None, typer.Option(help="Frames diffused for a segment, at most. [default: the bundle's]")
+    ] = None,
+    guidance: Annotated[
+        float | None, typer.Option(help="How closely to follow the words. [default: the bundle's]")
+    ] = None,
+    style: Annotated[str, typer.Option(metavar="WORDS", help="Words added to each caption.")] = "",
+    negative: Annotated[str, typer.Option(metavar="WORDS", help="What it shall not look like.")] = "",
+    anchor: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Picture of how it shall look; repeatable.")
+    ] = None,
     *,
     json: Json = False,
 ) -> None:
-    """Regenerate a video from a file of packets."""
+    """Regenerate a video from a file of packets.
+
+    A renderer heeds the wishes that it knows: the shipped one those for size, steps and rate.
+    """
     from mirage import decode as command
     from wire.policy import Policy
 
-    command.main(recording, output, bundle, Policy(long_side, steps), seed, json=json)
+    policy = Policy(long_side, steps, fps, frames, guidance, style, negative)
+    command.main(recording, output, bundle, command.Wish(policy, tuple(anchor or ()), seed), json=json)
 
 
 @app.command(epilog="Example: mirage inspect door.mrg --json")

@@ -4,14 +4,18 @@ FILE.mrg -> packets -> segments -> renderer -> frames (T, H, W, 3) -> MP4
 """
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from cloud.render.clip import provenance, render_recording
+from cloud.render.anchors import read_anchors
+from cloud.render.clip import goes_on, provenance, render_recording
 from cloud.render.load import load_renderer
 from cloud.render.mp4 import Mp4Writer
 from cloud.render.renderer import output_rate, output_size
+from cloud.render.seam import Seams
 from mirage.errors import InputError
 from mirage.output import as_json, check_target, make_parent, print_line
 from mirage.progress import steps_shown
@@ -21,8 +25,8 @@ from wire.policy import Policy
 RENDER_THREADS = 2
 
 
-class Decoded(msgspec.Struct, frozen=True):
-    """What `--json` prints. `render_s` is the renderer and the H.264 encoder, without loading the models."""
+class Rendered(msgspec.Struct, frozen=True):
+    """What was made. `render_s` is the renderer and the H.264 encoder, without loading the models."""
 
     frames: int
     fps: float
@@ -32,34 +36,61 @@ class Decoded(msgspec.Struct, frozen=True):
     render_s_per_segment: float
 
 
-def decode(opened: Opened, output: Path, policy: Policy, seed: int) -> Decoded:
-    """Render a recording into an MP4. Raises InputError, RenderError and OutputError."""
+class Decoded(Rendered, frozen=True):
+    """What `--json` prints.
+
+    The seams are how visible the borders are at which the scene goes on (`cloud.render.seam`): 1 is not at
+    all; null where it never does.
+    """
+
+    seam_mean: float | None
+    seam_worst: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the receiver wants: `policy` without its anchors, those as files, and the seed."""
+
+    policy: Policy
+    anchors: Sequence[Path] = ()
+    seed: int = 0
+
+
+def decode(opened: Opened, output: Path, wish: Wish) -> Decoded:
+    """Render a recording into an MP4. Raises InputError, AnchorError, RenderError and OutputError."""
     camera = opened.recording.camera
     segments = opened.segments()
     if not segments:
         raise InputError(f"{opened.path}: holds no segment to render")
+    anchors = read_anchors(wish.anchors)
+    policy = replace(wish.policy, anchors=anchors.sha256s)
     renderer = load_renderer(opened.bundle, RENDER_THREADS)
     rate = output_rate(camera, policy)
     width, height = output_size(camera, policy.long_side_px)
     subject = {"boot": opened.recording.birth.boot_id, "source": [camera.width, camera.height, camera.fps]}
     packets = opened.recording.packets
-    statement = provenance(subject, opened.bundle.sha256, renderer, policy, seed, packets)
+    statement = provenance(subject, opened.bundle.sha256, renderer, policy, wish.seed, packets)
+    seams = Seams()
     started_s = time.perf_counter()
     make_parent(output)
     with (
         steps_shown("rendering", len(segments)) as done,
         Mp4Writer(output, width, height, rate, opened.path.stem, statement) as writer,
     ):
-        for frames in render_recording(segments, camera, renderer, policy, seed, done):
+        clips = render_recording(segments, camera, renderer, policy, wish.seed, done, anchors.pictures)
+        for index, frames in enumerate(clips):
+            seams.add(frames, goes_on=goes_on(segments, index))
             writer.write(frames)
     render_s = time.perf_counter() - started_s
-    return Decoded(writer.frames, float(rate), width, height, render_s, render_s / len(segments))
+    return Decoded(
+        writer.frames, float(rate), width, height, render_s, render_s / len(segments), seams.mean, seams.worst
+    )
 
 
-def main(path: Path, output: Path, bundle: Path | None, policy: Policy, seed: int, *, json: bool) -> None:
+def main(path: Path, output: Path, bundle: Path | None, wish: Wish, *, json: bool) -> None:
     """Decode and report. Raises what `decode` raises, and BundleError."""
     check_target(output, path)
-    decoded = decode(open_recording(path, bundle, "cloud"), output, policy, seed)
+    decoded = decode(open_recording(path, bundle, "cloud"), output, wish)
     if json:
         print_line(as_json(decoded))
     else:

@@ -1,14 +1,27 @@
-"""Segments become frames, in order: the one path that offline decoding and the cloud's worker share."""
+"""Segments become frames, in order: the one path that offline decoding and the cloud's worker share.
+
+A renderer that carries goes on from the last frames of the clip before, wherever the scene does:
+
+    segment 1 --> frames --last N--> segment 2 --> frames --last N--> segment 3    | cut |    segment 4
+"""
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.render.renderer import Context, Renderer, RenderError, frame_span, output_rate, output_size
+from cloud.render.renderer import (
+    Context,
+    Renderer,
+    RenderError,
+    frame_span,
+    never,
+    output_rate,
+    output_size,
+)
 from wire.documents import CameraInfo
 from wire.packet import Packet
 from wire.policy import Policy
@@ -20,6 +33,9 @@ MAX_PIXELS = 2**28  # of one segment, 0.8 GB: a minute of 720p at 5 frames a sec
 _ADJACENT_MS = 2  # rounding of start and duration; more is a gap, across which nothing is blended
 
 
+Frames = NDArray[np.uint8]
+
+
 def render_recording(
     segments: Sequence[Segment],
     camera: CameraInfo,
@@ -27,21 +43,39 @@ def render_recording(
     policy: Policy,
     seed: int,
     progress: Callable[[], None] | None = None,
-) -> Iterator[NDArray[np.uint8]]:
+    anchors: tuple[Frames, ...] = (),
+) -> Iterator[Frames]:
     """Yield the frames (T, H, W, 3) of each segment; all together are the frames of the recording.
 
     `progress` is called after each. A segment shorter than a frame may yield none. Raises RenderError.
     """
+    carried: Frames | None = None
     for index in range(len(segments)):
-        yield render_segment(segments, index, camera, renderer, policy, seed)
+        if not goes_on(segments, index):
+            carried = None
+        frames = render_segment(segments, index, camera, renderer, policy, seed, carried, anchors)
+        carried = tail(carried, frames, renderer.carries)
+        yield frames
         if progress is not None:
             progress()
 
 
 def render_segment(
-    segments: Sequence[Segment], index: int, camera: CameraInfo, renderer: Renderer, policy: Policy, seed: int
-) -> NDArray[np.uint8]:
-    """Render one of `segments`, which are those of one camera in order. Raises RenderError."""
+    segments: Sequence[Segment],
+    index: int,
+    camera: CameraInfo,
+    renderer: Renderer,
+    policy: Policy,
+    seed: int,
+    carried: Frames | None = None,
+    anchors: tuple[Frames, ...] = (),
+    cancelled: Callable[[], bool] = never,
+) -> Frames:
+    """Render one of `segments`, which are those of one camera in order.
+
+    `carried` is the `tail` of the clip before, if this one goes on from it. Raises RenderError,
+    RenderCancelledError.
+    """
     segment = segments[index]
     first, end = frame_span(segment, output_rate(camera, policy))
     width, height = output_size(camera, policy.long_side_px)
@@ -53,7 +87,8 @@ def render_segment(
             f"segment {segment.sequence} would be {end - first} frames of {width}x{height}: "
             f"more than {MAX_PIXELS:,} pixels at once"
         )
-    frames = renderer.render(segment, context_of(segments, index), camera, policy, seed)
+    context = replace(context_of(segments, index), carried=carried, anchors=anchors)
+    frames = renderer.render(segment, context, camera, policy, seed, cancelled)
     if frames.shape != shape or frames.dtype != np.uint8:
         raise RenderError(
             f"renderer {renderer.name} gave {frames.dtype} {frames.shape} for segment {segment.sequence}, "
@@ -62,13 +97,30 @@ def render_segment(
     return frames
 
 
+def tail(carried: Frames | None, frames: Frames, count: int) -> Frames | None:
+    """Give the last `count` frames up to the end of a clip, for the next one to go on from; None for none.
+
+    Where the clip is shorter, what it went on from itself makes up for it; a scene that has only begun
+    has fewer.
+    """
+    if count == 0 or (len(frames) == 0 and carried is None):
+        return None
+    if carried is None or len(frames) >= count:
+        return frames[-count:].copy()
+    return np.concatenate([carried, frames])[-count:]
+
+
+def goes_on(segments: Sequence[Segment], index: int) -> bool:
+    """Tell whether a segment continues the scene of the one before it: no cut, no gap."""
+    return index > 0 and _continues(segments[index - 1], segments[index])
+
+
 def context_of(segments: Sequence[Segment], index: int) -> Context:
     """Give the neighbours of a segment that continue the same scene."""
-    before = segments[index - 1] if index > 0 else None
-    after = segments[index + 1] if index + 1 < len(segments) else None
+    last = index + 1 == len(segments)
     return Context(
-        previous=before if before is not None and _continues(before, segments[index]) else None,
-        next=after if after is not None and _continues(segments[index], after) else None,
+        previous=segments[index - 1] if goes_on(segments, index) else None,
+        next=segments[index + 1] if not last and goes_on(segments, index + 1) else None,
     )
 
 
@@ -84,6 +136,8 @@ def provenance(
 
     `subject` says what it shows (camera, segment, ...). `packets` are all that the clip depends on; they
     are named by sequence and by the hash of their bodies.
+
+    "continues" is null: whoever lets a clip go on from another puts the fingerprint of that one there.
     """
     digest = hashlib.sha256()
     for packet in packets:
@@ -98,6 +152,7 @@ def provenance(
         "seed": seed,
         "packets": [packet.sequence for packet in packets],
         "packets_sha256": digest.hexdigest(),
+        "continues": None,
     }
 
 

@@ -40,8 +40,8 @@ class Context:
     """What else a segment's frames may depend on.
 
     The neighbours that it may be blended with: None across a cut, a gap or an end. `carried`: the last frames
-    (N, H, W, 3) of the clip before, for a renderer that goes on from there. `anchors`: pictures (H, W, 3) of
-    the policy's anchors, in their order.
+    (N, H, W, 3) of the clip before, for a renderer that goes on from there; at most as many as it carries.
+    `anchors`: pictures (H, W, 3) of the policy's anchors, in their order.
     """
 
     previous: Segment | None

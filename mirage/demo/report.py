@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mirage.decode import Decoded
+from mirage.decode import Rendered
 from mirage.demo.client import SegmentView
 from mirage.demo.cost import WireCost, birth_bytes, cost_table, mqtt_bytes, wire_costs
 from mirage.demo.meter import Totals
@@ -61,7 +61,7 @@ def demo_report(finished: Finished, bundle: Bundle) -> DemoReport:
     encoded = _encoded(finished, timeline)
     return DemoReport(
         **msgspec.structs.asdict(encoded),
-        **msgspec.structs.asdict(_decoded(finished, encoded.source)),
+        **msgspec.structs.asdict(_rendered(finished, encoded.source)),
         mqtt_bytes=mqtt_bytes(costs),
         birth_bytes=birth_bytes(costs),
         ratio_on_wire=encoded.source.raw_bytes / max(mqtt_bytes(costs), 1),
@@ -106,12 +106,12 @@ def _encoded(finished: Finished, timeline: Sequence[Row]) -> Encoded:
     )
 
 
-def _decoded(finished: Finished, source: Source) -> Decoded:
+def _rendered(finished: Finished, source: Source) -> Rendered:
     clips = [segment.clip for segment in finished.segments if segment.clip is not None]
     width, height = (clips[0].width, clips[0].height) if clips else (0, 0)
     render_s = sum(clip.render_ms for clip in clips) / 1000
     frames = sum(clip.frames for clip in clips)
-    return Decoded(frames, source.fps, width, height, render_s, render_s / max(len(clips), 1))
+    return Rendered(frames, source.fps, width, height, render_s, render_s / max(len(clips), 1))
 
 
 def show(report: DemoReport, name: str) -> None:

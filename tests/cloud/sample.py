@@ -7,7 +7,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.render.renderer import Context, frame_span, never, output_rate, output_size
+from cloud.render.renderer import (
+    Context,
+    RenderCancelledError,
+    frame_span,
+    never,
+    output_rate,
+    output_size,
+)
 from tests.bundles import CAPTIONS, SHAPE, Shape, tokens
 from wire import documents, motion
 from wire.bundle import Bundle
@@ -124,3 +131,45 @@ class MeanRenderer:
             place = (4, height // 2)
             cv2.putText(frame, segment.caption or "", place, cv2.FONT_HERSHEY_PLAIN, 0.6, (255, 255, 255))
         return frames
+
+
+STEPS = 4
+
+
+class CarryingRenderer:
+    """Goes on from the last frame by one level a frame, or begins at level `start`. Asks at each step.
+
+    `carried` lists what it was given: levels of the frames, or None.
+    """
+
+    carries = 3
+
+    def __init__(self, start: int = 10, name: str = "carry-1") -> None:
+        self.start = start
+        self.name = name
+        self.steps = 0
+        self.carried: list[list[int] | None] = []
+        self.anchors: list[int] = []
+
+    def render(
+        self,
+        segment: Segment,
+        context: Context,
+        camera: CameraInfo,
+        policy: Policy,
+        seed: int,
+        cancelled: Callable[[], bool] = never,
+    ) -> NDArray[np.uint8]:
+        del seed
+        for _ in range(STEPS):
+            if cancelled():
+                raise RenderCancelledError(f"segment {segment.sequence}")
+            self.steps += 1
+        carried = context.carried
+        self.carried.append(None if carried is None else [int(level) for level in carried[:, 0, 0, 0]])
+        self.anchors.append(len(context.anchors))
+        first, end = frame_span(segment, output_rate(camera, policy))
+        width, height = output_size(camera, policy.long_side_px)
+        begin = self.start if carried is None else int(carried[-1, 0, 0, 0]) + 1
+        levels = np.arange(begin, begin + end - first, dtype=np.uint8)
+        return np.broadcast_to(levels[:, None, None, None], (end - first, height, width, 3)).copy()

@@ -7,12 +7,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cloud.render.clip import context_of, fingerprint, provenance, render_recording
+from cloud.render.clip import (
+    context_of,
+    fingerprint,
+    goes_on,
+    provenance,
+    render_recording,
+    render_segment,
+    tail,
+)
 from cloud.render.load import load_renderer
-from cloud.render.renderer import Context, RenderError, never
+from cloud.render.renderer import Context, RenderCancelledError, RenderError, never
 from cloud.scene import resolve
 from tests.bundles import CAPTIONS
-from tests.cloud.sample import CAMERA, Device, MeanRenderer
+from tests.cloud.sample import CAMERA, STEPS, CarryingRenderer, Device, MeanRenderer
 from wire.bundle import Bundle, BundleError
 from wire.documents import CameraInfo
 from wire.policy import Policy
@@ -94,6 +102,61 @@ def test_a_fingerprint_covers_all_that_a_clip_depends_on(bundle: Bundle) -> None
         fingerprint(provenance(subject, "aa", renderer, SMALL, 0, packets[:1])),
     }
     assert len(others - {same}) == 5
+
+
+def test_a_renderer_that_carries_goes_on_from_the_last_frames_of_the_scene(segments: list[Segment]) -> None:
+    renderer = CarryingRenderer(start=10)
+    clips = list(render_recording(segments, CAMERA, renderer, SMALL, 0))
+    assert [len(clip) for clip in clips] == [10, 10, 0, 10]
+    assert renderer.carried == [None, None, [17, 18, 19]], "the second begins with a cut, the third is empty"
+    assert clips[3][0, 0, 0].tolist() == [20, 20, 20]
+
+
+def test_a_short_clip_hands_on_what_it_went_on_from_itself(bundle: Bundle) -> None:
+    device = Device(bundle)
+    segments = resolve([device.packet(duration_ms=ms) for ms in (200, 100, 100, 500)], device.codec)
+    renderer = CarryingRenderer(start=10)
+    list(render_recording(segments, CAMERA, renderer, SMALL, 0))
+    assert renderer.carried == [None, [10, 11], [10, 11, 12], [11, 12, 13]]
+
+
+def test_a_renderer_that_carries_nothing_is_given_nothing(segments: list[Segment]) -> None:
+    renderer = CarryingRenderer()
+    renderer.carries = 0
+    list(render_recording(segments, CAMERA, renderer, SMALL, 0))
+    assert renderer.carried == [None] * 3
+
+
+def test_a_tail_is_a_copy_of_the_last_frames() -> None:
+    frames = np.arange(5, dtype=np.uint8)[:, None, None, None]
+    last = tail(None, frames, 2)
+    assert last is not None
+    assert last.ravel().tolist() == [3, 4]
+    assert not np.shares_memory(last, frames), "the clip need not be kept for it"
+    assert tail(None, frames, 0) is None
+    assert tail(None, frames[:0], 2) is None, "nothing was shown yet"
+    assert np.array_equal(tail(frames, frames[:0], 2), frames[-2:])  # type: ignore[arg-type]
+    assert len(tail(None, frames, 9)) == 5  # type: ignore[arg-type]
+
+
+def test_scenes_go_on_but_across_cuts_and_gaps(segments: list[Segment]) -> None:
+    assert [goes_on(segments, index) for index in range(4)] == [False, False, True, True]
+    assert not goes_on([segments[0], segments[3]], 1)
+
+
+def test_anchors_reach_the_renderer(segments: list[Segment]) -> None:
+    renderer = CarryingRenderer()
+    picture = np.zeros((4, 4, 3), np.uint8)
+    list(render_recording(segments, CAMERA, renderer, SMALL, 0, anchors=(picture, picture)))
+    assert renderer.anchors == [2] * 3
+
+
+def test_a_rendering_that_nobody_wants_ends_at_its_next_step(segments: list[Segment]) -> None:
+    renderer = CarryingRenderer()
+    asked = iter([False, False, True])
+    with pytest.raises(RenderCancelledError):
+        render_segment(segments, 0, CAMERA, renderer, SMALL, 0, cancelled=lambda: next(asked))
+    assert renderer.steps == 2 < STEPS
 
 
 def test_a_bundle_without_its_renderer_is_refused(bundle: Bundle) -> None:

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from cloud.config import ConfigError, load, parse
+from cloud.render.anchors import Anchors
+from wire.policy import Policy
 
 WHOLE = """
 [broker]
@@ -23,6 +27,12 @@ port = 9000
 [render]
 long_side_px = 512
 steps = 8
+fps = 12.5
+frames = 49
+guidance = 3
+style_prompt = "dusk, heavy rain"
+negative_prompt = "text"
+anchors = ["yard.png", "/srv/gate.png"]
 policy = "all"
 """
 SHORT = '[broker]\nhost = "broker"\n[bundle]\npaths = ["/models/tiny"]\n'
@@ -36,8 +46,12 @@ def test_a_file_is_read_with_paths_relative_to_its_folder(tmp_path: Path) -> Non
     assert config.store.objects == f"{tmp_path}/clips"
     assert config.bundle.paths == (f"{tmp_path}/../models/tiny",)
     assert (config.broker.port, config.broker.group) == (1884, "north")
-    assert (config.receiver_policy.long_side_px, config.receiver_policy.steps) == (512, 8)
     assert config.render.policy == "all"
+    assert config.render.anchors == (f"{tmp_path}/yard.png", "/srv/gate.png")
+    assert config.render.constraints(Anchors(("ab" * 32,))) == Policy(
+        long_side_px=512, steps=8, fps=12.5, frames=49, guidance=3.0,
+        style_prompt="dusk, heavy rain", negative_prompt="text", anchors=("ab" * 32,),
+    )  # fmt: skip
 
 
 def test_what_is_not_said_has_safe_defaults() -> None:
@@ -46,6 +60,7 @@ def test_what_is_not_said_has_safe_defaults() -> None:
     assert config.serve.host == "127.0.0.1", "there is no login"
     assert config.render.policy == "on-demand"
     assert config.bundle.paths == ("/models/tiny",)
+    assert config.render.constraints(config.read_anchors()) == Policy(), "the bundle decides"
 
 
 def test_urls_of_other_stores_are_left_alone() -> None:
@@ -62,6 +77,10 @@ def test_urls_of_other_stores_are_left_alone() -> None:
         pytest.param("[broker]\n", "host", id="missing key"),
         pytest.param(SHORT + "[serve]\nport = 70000\n", "serve.port", id="port out of range"),
         pytest.param(SHORT + "[render]\nsteps = 0\n", "steps 0", id="no steps"),
+        pytest.param(SHORT + "[render]\nguidance = -1\n", "guidance -1", id="guidance out of range"),
+        pytest.param(SHORT + "[render]\nframes = 0\n", "frames 0", id="no frames"),
+        pytest.param(SHORT + f'[render]\nstyle_prompt = "{"a" * 1001}"\n', "style_prompt", id="long prompt"),
+        pytest.param(SHORT + '[render]\nanchors = "yard.jpg"\n', "anchors", id="anchors are a list"),
         pytest.param(SHORT + '[render]\npolicy = "some"\n', "some", id="unknown policy"),
         pytest.param(SHORT.replace("[bundle]", 'group = "a/b"\n[bundle]'), "group", id="bad group"),
         pytest.param(SHORT.replace("[bundle]", 'envelope = "sealed"\n[bundle]'), "envelope", id="envelope"),
@@ -78,3 +97,23 @@ def test_a_mistake_is_one_line_that_names_the_key(text: str, reason: str) -> Non
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml: No such file"):
         load(tmp_path / "nowhere.toml")
+
+
+def test_anchors_are_read_from_beside_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.toml"
+    path.write_text(SHORT + '[render]\nanchors = ["looks/yard.png"]\n')
+    (tmp_path / "looks").mkdir()
+    assert cv2.imwrite(str(tmp_path / "looks" / "yard.png"), np.full((2, 4, 3), 9, np.uint8))
+    read = load(path).read_anchors()
+    assert [picture.shape for picture in read.pictures] == [(2, 4, 3)]
+    assert len(read.sha256s) == 1
+
+
+def test_an_anchor_that_is_no_picture_or_not_there_is_named_with_its_key(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.toml"
+    path.write_text(SHORT + '[render]\nanchors = ["yard.jpg"]\n')
+    with pytest.raises(ConfigError, match=r"render\.anchors: .*/yard\.jpg: No such file"):
+        load(path).read_anchors()
+    (tmp_path / "yard.jpg").write_bytes(b"a picture")
+    with pytest.raises(ConfigError, match=r"render\.anchors: .*/yard\.jpg: no picture"):
+        load(path).read_anchors()

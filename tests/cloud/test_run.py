@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cloud import crew as crews
 from cloud.catalog import Catalog
-from cloud.config import Broker, BundlePaths, Config, Render, Serve, StorePlace
+from cloud.config import Broker, BundlePaths, Config, ConfigError, Render, Serve, StorePlace
 from cloud.crew import Crew
 from cloud.objects import ObjectsError
 from cloud.run import run
@@ -75,6 +75,7 @@ def test_from_broker_to_clip(config: Config, broker: LoopbackBroker, device: Dev
     [
         pytest.param({"bundle": BundlePaths(("/nowhere",))}, BundleError, id="bundle"),
         pytest.param({"store": StorePlace("sqlite:////nowhere/a/b.db")}, StoreError, id="store"),
+        pytest.param({"render": Render(anchors=("/nowhere/yard.jpg",))}, ConfigError, id="anchor"),
     ],
 )
 def test_what_cannot_work_is_found_before_anything_starts(

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, select, text
 
-from cloud.schema import Base, DeviceRow
+from cloud.schema import Base, ClipRow, DeviceRow
 from cloud.store import Store, StoreError
 
 
@@ -26,6 +26,19 @@ def test_migrations_make_exactly_the_schema(tmp_path: Path) -> None:
         difference = compare_metadata(MigrationContext.configure(connection), Base.metadata)
     engine.dispose()
     assert difference == []
+
+
+def test_a_store_of_the_first_schema_is_kept_and_brought_up(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    Store(url).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
+        connection.execute("ALTER TABLE clips DROP COLUMN seam")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.execute("INSERT INTO clips VALUES (1, 'f', 'v', 'p', 10, 64, 36, 10, 5, '{}', 0)")
+    store = Store(url)
+    with store.read() as session:
+        assert session.execute(select(ClipRow.fingerprint, ClipRow.seam)).all() == [("f", None)]
+    store.close()
 
 
 def test_what_one_opening_wrote_the_next_one_reads(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from cloud import jobs
 from cloud.bundles import Bundles
-from cloud.catalog import Catalog, SegmentView
+from cloud.catalog import Catalog
 from cloud.jobs import MAX_ATTEMPTS
 from cloud.objects import MissingObjectError, Objects, ObjectsError
 from cloud.render.renderer import Context, RenderError, never
@@ -23,37 +23,13 @@ from cloud.store import Store
 from cloud.worker import Worker
 from tests.bundles import CAPTIONS
 from tests.cloud.desk import NOW_MS, Desk
-from tests.cloud.sample import Device, MeanRenderer
+from tests.cloud.sample import STEPS, CarryingRenderer, Device, MeanRenderer
+from tests.cloud.studio import CAMERA_ID, Studio
 from tests.cloud.waiting import until
 from wire.bundle import Bundle
 from wire.documents import CameraInfo
 from wire.policy import Policy
 from wire.segment import Segment
-
-CAMERA_ID = "acme/north/jetson-1/gate"
-
-
-class Studio:
-    """A worker over a store, and what it made."""
-
-    def __init__(self, store: Store, folder: Path, bundle: Bundle, renderer: MeanRenderer) -> None:
-        self.store = store
-        self.objects = Objects(str(folder))
-        self.catalog = Catalog(store)
-        self.now_ms = NOW_MS
-        bundles = Bundles([bundle], lambda _bundle, _threads: renderer)
-        self.worker = Worker(store, self.objects, bundles, Policy(long_side_px=64), lambda: self.now_ms)
-
-    def segments(self) -> list[SegmentView]:
-        """Oldest first."""
-        return self.catalog.segments(CAMERA_ID)[::-1]
-
-    def ask(self, segment: SegmentView) -> SegmentView:
-        """Have one segment rendered, as someone who waits for it would."""
-        with self.store.write() as session:
-            jobs.enqueue(session, segment.id, self.now_ms, urgent=True)
-        self.worker.work()
-        return self.catalog.segment(segment.id)
 
 
 class Recorder(MeanRenderer):
@@ -310,3 +286,68 @@ def test_a_worker_that_ran_into_a_running_job_takes_it_up_at_its_start(
         stop.set()
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_worker_that_is_stopped_gives_up_at_the_next_step_and_queues_the_job_again(
+    store: Store, tmp_path: Path, bundle: Bundle, desk: Desk, device: Device
+) -> None:
+    film(desk, device)
+    renderer = CarryingRenderer()
+    studio = Studio(store, tmp_path / "objects", bundle, renderer)
+    asked = iter([False, True])
+    left = studio.ask(studio.segments()[0], lambda: next(asked))
+    assert renderer.steps == 1 < STEPS
+    assert (left.render, left.error, left.clip) == ("queued", None, None)
+    assert [path for path in (tmp_path / "objects").rglob("*") if path.is_file()] == []
+    assert studio.worker.work(), "the job is still there"
+    assert studio.segments()[0].render == "done"
+
+
+def test_a_job_that_was_given_up_often_is_no_failure(
+    store: Store, tmp_path: Path, bundle: Bundle, desk: Desk, device: Device
+) -> None:
+    film(desk, device)
+    studio = Studio(store, tmp_path / "objects", bundle, CarryingRenderer())
+    segment = studio.segments()[0]
+    for _ in range(MAX_ATTEMPTS):
+        assert studio.ask(segment, lambda: True).render == "queued"
+    with store.write() as session:
+        assert jobs.take(session, NOW_MS) == segment.id, "the worker dies here"
+        session.flush()
+        jobs.requeue_running(session, NOW_MS)
+    assert studio.ask(segment).render == "done"
+
+
+def test_stopping_the_worker_ends_what_it_renders(
+    store: Store, tmp_path: Path, bundle: Bundle, desk: Desk, device: Device
+) -> None:
+    """The renderer goes on for as long as nobody stops it."""
+
+    class Endless(CarryingRenderer):
+        def render(
+            self,
+            segment: Segment,
+            context: Context,
+            camera: CameraInfo,
+            policy: Policy,
+            seed: int,
+            cancelled: Callable[[], bool] = never,
+        ) -> NDArray[np.uint8]:
+            while not cancelled():
+                self.steps += 1
+            return super().render(segment, context, camera, policy, seed, cancelled)
+
+    film(desk, device, 1)
+    renderer = Endless()
+    studio = Studio(store, tmp_path / "objects", bundle, renderer)
+    with store.write() as session:
+        jobs.enqueue(session, 1, NOW_MS)
+    stop = threading.Event()
+    thread = threading.Thread(target=studio.worker.run, args=(stop,), name="render")
+    thread.start()
+    until(lambda: renderer.steps > 0)
+    assert studio.segments()[0].render == "running"
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert studio.segments()[0].render == "queued"

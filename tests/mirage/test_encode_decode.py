@@ -1,5 +1,6 @@
 """`mirage encode` and `mirage decode`: what others script against, and what bad input gets."""
 
+import hashlib
 import json
 import os
 import resource
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 Mirage = Callable[..., subprocess.CompletedProcess[str]]
@@ -26,7 +29,16 @@ ENCODED = {
     "encode_s",
     "realtime_factor",
 }
-DECODED = {"frames", "fps", "width", "height", "render_s", "render_s_per_segment"}
+DECODED = {
+    "frames",
+    "fps",
+    "width",
+    "height",
+    "render_s",
+    "render_s_per_segment",
+    "seam_mean",
+    "seam_worst",
+}
 
 
 @pytest.fixture
@@ -113,6 +125,60 @@ def test_decode_is_deterministic_for_a_seed(mirage: Mirage, make_video: MakeVide
         with av.open(str(output)) as container:
             outputs.append([frame.to_ndarray().tobytes() for frame in container.decode(video=0)])
     assert outputs[0] == outputs[1]
+
+
+def test_decode_measures_the_seams_between_segments(
+    mirage: Mirage, make_video: MakeVideo, tmp_path: Path
+) -> None:
+    encoded, dream = tmp_path / "clip.mrg", tmp_path / "dream.mp4"
+    assert mirage("encode", make_video(frames=10), "-o", encoded).returncode == 0
+    alone = json.loads(mirage("decode", encoded, "-o", dream, "--json").stdout)
+    assert (alone["seam_mean"], alone["seam_worst"]) == (None, None), "there is no border in one segment"
+    encoded_again = mirage("encode", make_video(frames=50), "-o", encoded, "--segment-ms", 500)
+    assert encoded_again.returncode == 0
+    several = json.loads(mirage("decode", encoded, "-o", dream, "--json").stdout)
+    assert 0 < several["seam_mean"] <= several["seam_worst"]
+
+
+def test_decode_does_as_the_receiver_wishes(mirage: Mirage, make_video: MakeVideo, tmp_path: Path) -> None:
+    encoded, dream = tmp_path / "clip.mrg", tmp_path / "dream.mp4"
+    anchor = tmp_path / "yard.png"
+    assert cv2.imwrite(str(anchor), np.full((4, 4, 3), 80, np.uint8))
+    assert mirage("encode", make_video(frames=25), "-o", encoded).returncode == 0
+    wishes = ["--fps", 10, "--steps", 2, "--frames", 9, "--guidance", 3, "--style", "dusk"]
+    wishes += ["--negative", "text", "--anchor", anchor, "--anchor", anchor, "--long-side", 64]
+    result = mirage("decode", encoded, "-o", dream, *wishes, "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert (report["frames"], report["fps"], report["width"]) == (10, 10.0, 64)
+    with av.open(str(dream)) as container:
+        policy = json.loads(container.metadata["comment"])["policy"]
+    digest = hashlib.sha256(anchor.read_bytes()).hexdigest()
+    assert policy == {
+        "long_side_px": 64, "steps": 2, "fps": 10.0, "frames": 9, "guidance": 3.0,
+        "style_prompt": "dusk", "negative_prompt": "text", "anchors": [digest, digest],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wish", "mention"),
+    [
+        (("--anchor", "yard.jpg"), "yard.jpg: No such file"),
+        (("--anchor", "clip.mrg"), "clip.mrg: no picture"),
+        (("--steps", 0), "steps 0"),
+        (("--guidance", 101), "guidance 101"),
+        (("--fps", 0), "fps 0"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_refused(
+    mirage: Mirage, make_video: MakeVideo, tmp_path: Path, wish: tuple[str, object], mention: str
+) -> None:
+    encoded, dream = tmp_path / "clip.mrg", tmp_path / "dream.mp4"
+    assert mirage("encode", make_video(frames=5), "-o", encoded).returncode == 0
+    option, value = wish
+    given = tmp_path / value if isinstance(value, str) else value
+    refused(mirage("decode", encoded, "-o", dream, option, given), mention)
+    assert not dream.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"this is text, not video\n" * 400, b"\x00" * 4096])

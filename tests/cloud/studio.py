@@ -1,0 +1,55 @@
+"""A worker over a store, and what it made."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from cloud import jobs
+from cloud.bundles import Bundles
+from cloud.catalog import Catalog, SegmentView
+from cloud.objects import Objects
+from cloud.render.anchors import Anchors
+from cloud.render.renderer import Renderer, never
+from cloud.store import Store
+from cloud.worker import Worker
+from tests.cloud.desk import NOW_MS
+from wire.bundle import Bundle
+from wire.policy import Policy
+
+CAMERA_ID = "acme/north/jetson-1/gate"
+
+
+class Studio:
+    """A worker over a store, and what it made."""
+
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        bundle: Bundle,
+        renderer: Renderer,
+        policy: Policy = Policy(long_side_px=64),  # noqa: B008 -- frozen
+        anchors: Anchors = Anchors(),  # noqa: B008 -- frozen
+    ) -> None:
+        self.store = store
+        self.objects = Objects(str(folder))
+        self.catalog = Catalog(store)
+        self.now_ms = NOW_MS
+        bundles = Bundles([bundle], lambda _bundle, _threads: renderer)
+        self.worker = Worker(store, self.objects, bundles, policy, lambda: self.now_ms, anchors)
+
+    def segments(self) -> list[SegmentView]:
+        """Oldest first."""
+        return self.catalog.segments(CAMERA_ID)[::-1]
+
+    def ask(self, segment: SegmentView, cancelled: Callable[[], bool] = never) -> SegmentView:
+        """Have one segment rendered, as someone who waits for it would."""
+        with self.store.write() as session:
+            jobs.enqueue(session, segment.id, self.now_ms, urgent=True)
+        self.worker.work(cancelled)
+        return self.catalog.segment(segment.id)
+
+    def statements(self) -> list[dict[str, object]]:
+        """Give what is said of the clips that were made, the oldest first."""
+        clips = [segment.clip for segment in self.segments()]
+        return [json.loads(clip.provenance) for clip in clips if clip is not None]
