@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import BlipForConditionalGeneration, DynamicCache, EncoderDecoderCache
+from transformers import BlipConfig, BlipForConditionalGeneration, DynamicCache, EncoderDecoderCache
 
 from export.captioners.captioner import (
     DECODER,
@@ -74,16 +74,21 @@ class BlipCaptioner(Traits):
 
     model: BlipForConditionalGeneration
 
-    @classmethod
-    def of(cls, model: BlipForConditionalGeneration, prepared: Prepared) -> "BlipCaptioner":
-        """Check that the device can decode the model; raises UnsupportedModelError."""
-        text = model.config.text_config
-        kind = getattr(text, "position_embedding_type", "absolute")
+    @staticmethod
+    def check(config: BlipConfig) -> None:
+        """Raise UnsupportedModelError for a model that the device cannot decode."""
+        kind = getattr(config.text_config, "position_embedding_type", "absolute")
         if kind != "absolute":
             raise UnsupportedModelError(
                 f"config.json: text_config.position_embedding_type is {kind!r}, "
                 "only 'absolute' can be decoded with a cache"
             )
+        square(config.vision_config.image_size, "vision_config.image_size")
+
+    @classmethod
+    def of(cls, model: BlipForConditionalGeneration, prepared: Prepared) -> "BlipCaptioner":
+        """Make one of a checked model; raises UnsupportedModelError where start or end are not known."""
+        text = model.config.text_config
         return cls(
             kind=model.config.model_type,
             input_px=square(model.config.vision_config.image_size, "vision_config.image_size"),

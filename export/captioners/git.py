@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, GitForCausalLM
+from transformers import DynamicCache, GitConfig, GitForCausalLM
 
 from export.captioners.captioner import (
     DECODER,
@@ -74,10 +74,9 @@ class GitCaptioner(Traits):
 
     model: GitForCausalLM
 
-    @classmethod
-    def of(cls, model: GitForCausalLM, prepared: Prepared) -> "GitCaptioner":
-        """Check that the device can decode the model; raises UnsupportedModelError."""
-        config = model.config
+    @staticmethod
+    def check(config: GitConfig) -> None:
+        """Raise UnsupportedModelError for a model that the device cannot decode."""
         if config.num_image_with_embedding:
             raise UnsupportedModelError(
                 f"num_image_with_embedding is {config.num_image_with_embedding}, a grid is one picture"
@@ -87,6 +86,12 @@ class GitCaptioner(Traits):
                 f"config.json: position_embedding_type is {config.position_embedding_type!r}, "
                 "only 'absolute' can be decoded with a cache"
             )
+        square(config.vision_config.image_size, "vision_config.image_size")
+
+    @classmethod
+    def of(cls, model: GitForCausalLM, prepared: Prepared) -> "GitCaptioner":
+        """Make one of a checked model; raises UnsupportedModelError where start or end are not known."""
+        config = model.config
         return cls(
             kind=config.model_type,
             input_px=square(config.vision_config.image_size, "vision_config.image_size"),

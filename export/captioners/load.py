@@ -1,6 +1,7 @@
 """Loads a captioner by the class that its config.json names."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from safetensors import SafetensorError
 
 import models.tiny.captioner  # noqa: F401 (makes `mirage-grid` known to transformers)
 from export.captioners.blip import BlipCaptioner
-from export.captioners.captioner import Captioner, Prepared, UnsupportedModelError
+from export.captioners.captioner import Captioner, UnsupportedModelError
 from export.captioners.folder import (
     CONFIG,
     WEIGHTS,
@@ -33,18 +34,18 @@ class _Kind:
     """A class of `transformers`, what makes a captioner of it, and what of it is supported."""
 
     network: type[Any]
-    captioner: Callable[[Any, Prepared], Captioner]
+    captioner: type[EncoderDecoderCaptioner | GitCaptioner | BlipCaptioner]
     note: str = ""
 
 
 _KINDS = {
     "VisionEncoderDecoderModel": _Kind(
         transformers.VisionEncoderDecoderModel,
-        EncoderDecoderCaptioner.of,
+        EncoderDecoderCaptioner,
         f" ({', '.join(ENCODERS)} with {', '.join(DECODERS)})",
     ),
-    "GitForCausalLM": _Kind(transformers.GitForCausalLM, GitCaptioner.of, " (of one picture)"),
-    "BlipForConditionalGeneration": _Kind(transformers.BlipForConditionalGeneration, BlipCaptioner.of),
+    "GitForCausalLM": _Kind(transformers.GitForCausalLM, GitCaptioner, " (of one picture)"),
+    "BlipForConditionalGeneration": _Kind(transformers.BlipForConditionalGeneration, BlipCaptioner),
 }
 _SUPPORTED = "supported are " + ", ".join(name + kind.note for name, kind in _KINDS.items())
 
@@ -60,11 +61,13 @@ def load_captioner(place: str, revision: str | None, subfolder: str = "", device
     kind = _KINDS.get(architecture)
     if kind is None:
         raise UnsupportedModelError(f"{folder}: class {architecture} cannot be exported; {_SUPPORTED}")
-    require(folder, WEIGHTS)
     ready = prepared(folder)
-    model = _network(kind.network, folder).to(device)
+    require(folder, WEIGHTS)
     try:
-        return kind.captioner(model, ready)
+        with _read(folder):
+            config = kind.network.config_class.from_pretrained(folder)
+        kind.captioner.check(config)
+        return kind.captioner.of(_network(kind.network, folder).to(device), ready)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(f"{folder}: {architecture}: {error}; {_SUPPORTED}") from error
 
@@ -78,14 +81,25 @@ def _architecture(folder: Path) -> str:
 
 
 def _network(network: type[Any], folder: Path) -> Any:  # noqa: ANN401 (transformers has no types)
-    try:
+    with _read(folder):
         model, found = network.from_pretrained(
             folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
         )
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ModelFilesError(f"{folder}: {' '.join(str(error).split())}") from error
     # Without these weights a captioner would speak at random; poolers take no part in captions.
     missing = sorted(name for name in found["missing_keys"] if ".pooler." not in name)
     if missing:
         raise ModelFilesError(f"{folder}: weights lack {len(missing)} tensors, among them {missing[0]}")
     return model.eval()
+
+
+@contextmanager
+def _read(folder: Path) -> Iterator[None]:
+    """Turn what `transformers` raises into ModelFilesError; its warnings name tensors by the hundred."""
+    before = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise ModelFilesError(f"{folder}: {' '.join(str(error).split())}") from error
+    finally:
+        transformers.logging.set_verbosity(before)

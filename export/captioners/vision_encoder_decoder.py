@@ -16,7 +16,7 @@ from optimum.exporters.onnx import onnx_export_from_model
 from optimum.exporters.onnx.model_configs import ViTOnnxConfig
 from optimum.exporters.tasks import TasksManager
 from torch import Tensor
-from transformers import VisionEncoderDecoderModel
+from transformers import VisionEncoderDecoderConfig, VisionEncoderDecoderModel
 
 from export.captioners.captioner import (
     DECODER,
@@ -85,16 +85,21 @@ class EncoderDecoderCaptioner(Traits):
 
     model: VisionEncoderDecoderModel
 
-    @classmethod
-    def of(cls, model: VisionEncoderDecoderModel, prepared: Prepared) -> "EncoderDecoderCaptioner":
-        """Check that the parts are known ones; raises UnsupportedModelError."""
-        config, generation = model.config, model.generation_config
+    @staticmethod
+    def check(config: VisionEncoderDecoderConfig) -> None:
+        """Raise UnsupportedModelError for a model with other parts than are known."""
         for part, known in ((config.encoder, ENCODERS), (config.decoder, DECODERS)):
             if part.model_type not in known:
                 raise UnsupportedModelError(
                     f"its {'encoder' if part is config.encoder else 'decoder'} is {part.model_type!r}, "
                     f"known are {', '.join(known)}"
                 )
+        square(config.encoder.image_size, "encoder.image_size")
+
+    @classmethod
+    def of(cls, model: VisionEncoderDecoderModel, prepared: Prepared) -> "EncoderDecoderCaptioner":
+        """Make one of a checked model; raises UnsupportedModelError where start or end are not known."""
+        config, generation = model.config, model.generation_config
         return cls(
             kind=config.model_type,
             input_px=square(config.encoder.image_size, "encoder.image_size"),
