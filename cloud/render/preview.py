@@ -14,15 +14,14 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from cloud.render.flow import Told, at_time, compose, shifted_times
+from cloud.render.keyframes import KeyframeDecoder, load_graph
 from cloud.render.refine import Changes
 from cloud.render.renderer import (
     Context,
     RenderCancelledError,
-    RenderError,
     frame_span,
     never,
     output_rate,
@@ -32,7 +31,6 @@ from wire.bundle import Bundle, BundleError
 from wire.documents import CameraInfo
 from wire.field import guide
 from wire.motion import Motion
-from wire.neighbours import UNKNOWN
 from wire.policy import Policy
 from wire.segment import Segment
 from wire.words import read_words
@@ -59,15 +57,12 @@ class PreviewRenderer:
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         info = bundle.manifest.renderer
-        if info.decoder is None or info.denoiser is None or bundle.manifest.appearance is None:
-            raise BundleError(f"{bundle.root}: the preview renderer needs appearance, decoder and denoiser")
+        if info.denoiser is None:
+            raise BundleError(f"{bundle.root}: the preview renderer needs a denoiser under [renderer]")
         self._sizes = _sizes(bundle)
-        self._levels = bundle.manifest.appearance.levels
-        self._planes = bundle.manifest.appearance.planes
-        self._grid = bundle.manifest.appearance.grid
-        self._decoder = _session(bundle, info.decoder, threads)
-        self._denoiser = _session(bundle, info.denoiser, threads)
-        self._refiner = _session(bundle, info.refiner, threads) if info.refiner is not None else None
+        self._keyframes = KeyframeDecoder(bundle, threads)
+        self._denoiser = load_graph(bundle, info.denoiser, threads)
+        self._refiner = load_graph(bundle, info.refiner, threads) if info.refiner is not None else None
         self._name = f"preview {bundle.manifest.name} {bundle.short_sha256}"
 
     @property
@@ -94,7 +89,7 @@ class PreviewRenderer:
         if end <= first:
             return np.empty((0, height, width, 3), np.uint8)
         held = segment.tokens is None and context.previous is not None
-        key = self._picture(context.previous.tokens if held and context.previous else segment.tokens)
+        key = self._keyframes.decode(context.previous.tokens if held and context.previous else segment.tokens)
         large = _enlarge(key, width, height)
         if segment.still:
             resting = np.zeros((1, 5, self._sizes.side, self._sizes.side), np.float32)
@@ -102,7 +97,7 @@ class PreviewRenderer:
             picture = self._refine(resting, key, None, segment, (width, height))(large, 0.0)
             return np.broadcast_to(picture, (end - first, height, width, 3))
         following = context.next if context.next is not None and context.next.tokens is not None else None
-        after = self._picture(following.tokens) if following is not None else None
+        after = self._keyframes.decode(following.tokens) if following is not None else None
         fields = self._diffuse(segment, key, following, after, camera, policy.steps or STEPS, seed, cancelled)
         goal = _enlarge(after, width, height) if after is not None else None
         refined = self._refine(fields, key, after, segment, (width, height))
@@ -133,17 +128,6 @@ class PreviewRenderer:
 
         second = None if after is None else _enlarge(after, side, side)
         return Changes(fields, _enlarge(key, side, side), second, repair, *size).apply
-
-    def _picture(self, tokens: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-        """Decode tokens (D, h, w) to a picture (S, S, 3); UNKNOWN ones are between two levels."""
-        code = np.zeros((1, self._planes, *self._grid), np.float32)
-        if tokens is not None:
-            if tokens.shape[0] > self._planes or tokens.shape[1:] != self._grid:
-                raise RenderError(f"tokens have shape {tokens.shape}, the bundle has {code.shape[1:]}")
-            values = tokens * np.float32(2 / (self._levels - 1)) - 1
-            code[0, : len(tokens)] = np.where(tokens == UNKNOWN, np.float32(0), values)
-        (picture,) = self._decoder.run(None, {"code": code})
-        return np.asarray((picture[0].transpose(1, 2, 0) * 255).round().clip(0, 255), np.uint8)
 
     def _diffuse(
         self, segment: Segment, key: NDArray[np.uint8], following: Segment | None,
@@ -213,18 +197,6 @@ def _sizes(bundle: Bundle) -> _Sizes:
         frames=int(numbers["frames"]), side=int(numbers["side"]), key_px=int(numbers["key_px"]),
         words=int(numbers["words"]), flow_scale=numbers["flow_scale"], time_shift=numbers["time_shift"],
     )  # fmt: skip
-
-
-def _session(bundle: Bundle, name: str, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    try:
-        return onnxruntime.InferenceSession(
-            str(bundle.path(name)), options, providers=["CPUExecutionProvider"]
-        )
-    except (RuntimeError, ValueError) as error:  # ONNX Runtime's errors are RuntimeErrors
-        raise BundleError(f"{bundle.path(name)}: ONNX Runtime cannot load it: {error}") from error
 
 
 def _enlarge(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
