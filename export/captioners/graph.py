@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import onnx
 import torch
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 from transformers import DynamicCache
 
@@ -77,16 +79,25 @@ def causal_mask(states: Tensor, past: Tensor) -> Tensor:
 def export_cached(
     module: nn.Module, inputs: Mapping[str, Tensor], outputs: Iterable[str], path: Path
 ) -> None:
-    """Export `module`, called with the tensors of `inputs` in order, with dynamic batch, tokens and past."""
+    """Export `module`, called with the tensors of `inputs` in order, with dynamic batch, tokens and past.
+
+    The other sizes of what comes out are written down, so that a graph can be told from one of another model.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     decodes = "input_ids" in inputs
     names = list(outputs)
+    axes = {name: _axes(name, decodes=decodes) for name in (*inputs, *names)}
     with torch.no_grad():
+        results = module.eval()(*inputs.values())
         torch.onnx.export(
-            module.eval(), tuple(inputs.values()), str(path), input_names=list(inputs), output_names=names,
-            dynamic_axes={name: _axes(name, decodes=decodes) for name in (*inputs, *names)},
-            opset_version=OPSET, dynamo=False,
+            module, tuple(inputs.values()), str(path), input_names=list(inputs), output_names=names,
+            dynamic_axes=axes, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
+    model = onnx.load(str(path))
+    for outlet, result in zip(model.graph.output, results, strict=True):
+        shape = [axes[outlet.name].get(axis, size) for axis, size in enumerate(result.shape)]
+        outlet.CopyFrom(helper.make_tensor_value_info(outlet.name, TensorProto.FLOAT, shape))
+    onnx.save(model, str(path))
 
 
 def _axes(name: str, *, decodes: bool) -> dict[int, str]:

@@ -180,6 +180,16 @@ def test_a_decoder_with_its_own_cache_has_one_path(exported: Exported) -> None:
     assert {item.name for item in graph.output if ".encoder." in item.name} == set()
 
 
+@own_cache
+def test_what_the_encoder_gives_is_what_the_decoder_takes(exported: Exported) -> None:
+    shapes = {item.name: item.shape for item in exported.decoder.get_inputs()}
+    for outlet in exported.encoder.get_outputs():
+        batch, heads, length, size = outlet.shape
+        taken = shapes[outlet.name.replace("present", "past_key_values")]
+        assert (batch, heads, size) == ("batch", taken[1], taken[3])
+        assert length == (INPUT_PX // 16) ** 2 + 1  # patches and the class token
+
+
 def test_what_is_said_can_be_read_on_the_device(exported: Exported, tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     path.write_text(exported.captioner.tokenizer_json, "utf-8")
