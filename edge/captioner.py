@@ -1,15 +1,18 @@
 """Says in words what a segment shows: frame grid, vision encoder, text decoder."""
 
-from pathlib import Path
+import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.decoder import GreedyDecoder
+from edge.decoder import Decoder, Speech
+from edge.graph import Graph
 from edge.phrase import with_motion
-from edge.runtime import open_session
+from edge.runtime import Runtime
 from edge.vocabulary import Vocabulary
-from wire.bundle import Bundle
+from wire.bundle import Bundle, CaptionerInfo
+from wire.golden import normalised
 from wire.grid import frame_grid
 from wire.motion import Motion
 
@@ -17,15 +20,24 @@ from wire.motion import Motion
 class Captioner:
     """The bundle's captioner; not for two threads at once."""
 
-    def __init__(self, bundle: Bundle, threads: int = 1, engine_cache: Path | None = None) -> None:
+    def __init__(self, bundle: Bundle, runtime: Runtime | None = None, beams: int = 1) -> None:
+        runtime = runtime or Runtime()
         info = bundle.manifest.captioner
         self._info = info
-        self._encoder = open_session(bundle.path(info.encoder), threads, engine_cache)
-        decoder = open_session(bundle.path(info.decoder), threads, engine_cache)
-        self._decoder = GreedyDecoder(decoder, info.start_token, info.end_token, info.max_tokens)
-        self._vocabulary = Vocabulary.from_file(bundle.path(info.tokenizer))
         self._mean = np.array(info.mean, np.float32)
         self._deviation = np.array(info.std, np.float32)
+        blank = self._pixels(np.zeros((_side(info), _side(info), 3), np.uint8))
+        self._encoder = runtime.open(bundle.path(info.encoder), partial(_warm_encoder, info, blank))
+        seen = self._encoder.values({"pixel_values": blank})
+        speech = Speech(info.start_token, info.end_token, info.max_tokens, beams)
+
+        def warm_decoder(graph: Graph) -> None:
+            Decoder(graph, speech, seen).warm_up(seen)
+
+        graph = runtime.open(bundle.path(info.decoder), warm_decoder)
+        self._decoder = Decoder(graph, speech, seen)
+        self._vocabulary = Vocabulary.from_file(bundle.path(info.tokenizer))
+        self.graphs = {info.encoder: self._encoder, info.decoder: graph}
 
     def describe(
         self, frames: NDArray[np.uint8], motion: Motion | None = None, *, still: bool = False
@@ -41,6 +53,17 @@ class Captioner:
 
     def tokens(self, grid: NDArray[np.uint8]) -> list[int]:
         """Token ids for a frame grid (S, S, 3), without start and end."""
-        pixels = (grid.astype(np.float32) / 255 - self._mean) / self._deviation
-        hidden = self._encoder.run(None, {"pixel_values": pixels.transpose(2, 0, 1)[None]})[0]
-        return self._decoder.decode(np.asarray(hidden, np.float32))
+        return self._decoder.decode(self._encoder.values({"pixel_values": self._pixels(grid)}))
+
+    def _pixels(self, grid: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return normalised(grid[None], self._mean, self._deviation)
+
+
+def _side(info: CaptionerInfo) -> int:
+    return info.tile_px * math.isqrt(len(info.layout))
+
+
+def _warm_encoder(info: CaptionerInfo, blank: NDArray[np.float32], graph: Graph) -> None:
+    because = f"captioner.tile_px = {info.tile_px} x {math.isqrt(len(info.layout))} tiles"
+    graph.takes({"pixel_values": blank.shape}, because)
+    graph.run({"pixel_values": blank})

@@ -5,7 +5,7 @@
     [bundle]   path, engine_cache (TensorRT engines are kept there; without it TensorRT is not used)
     [spool]    path, max_bytes = 64 MiB
     [encode]   planes (bundle's default; twice as many where a scene begins), segment_ms = 2000,
-               still_bytes = 116, threads = 1
+               still_bytes = 116, threads = 1, beams = 1 (sentences that the captioner follows at once)
     [[camera]] name, source
 
 Paths are relative to the file's folder.
@@ -77,6 +77,7 @@ class Encode(Struct, frozen=True, forbid_unknown_fields=True):
     segment_ms: Annotated[int, Meta(ge=500, le=30_000)] = 2000
     still_bytes: Annotated[int, Meta(ge=0, le=65535)] = STILL_BYTES
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
+    beams: Annotated[int, Meta(ge=1, le=16)] = 1
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +109,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
             segment_ms=self.encode.segment_ms,
             still_bytes=self.encode.still_bytes,
             threads=self.encode.threads,
+            beams=self.encode.beams,
             engine_cache=cache,
         )
 

@@ -1,12 +1,11 @@
 """Says in an embedding what a keyframe looks like."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.runtime import ModelError, open_session
+from edge.graph import Graph, ModelError
+from edge.runtime import Runtime
 from wire.bundle import Bundle, BundleError
 from wire.golden import normalised
 from wire.vector import Vector
@@ -15,13 +14,14 @@ from wire.vector import Vector
 class EmbeddingEncoder:
     """The bundle's image embedding. It sees the whole frame, squeezed into a square."""
 
-    def __init__(self, bundle: Bundle, threads: int = 1, engine_cache: Path | None = None) -> None:
+    def __init__(self, bundle: Bundle, runtime: Runtime | None = None) -> None:
         info, model = bundle.manifest.vector, bundle.vector_model()
         if info is None or model is None:
             raise BundleError(f"{bundle.root}: bundle {bundle.manifest.name} has no [vector]")
         self._info = info
         self._model = model
-        self._session = open_session(bundle.path(info.encoder), threads, engine_cache)
+        self._graph = (runtime or Runtime()).open(bundle.path(info.encoder), self._warm_up)
+        self.graphs = {info.encoder: self._graph}
 
     def encode(self, keyframe: NDArray[np.uint8]) -> Vector:
         """Embed a keyframe (H, W, 3): int8 (size,), as `wire.vector` quantises it."""
@@ -29,7 +29,18 @@ class EmbeddingEncoder:
         method = cv2.INTER_AREA if min(keyframe.shape[:2]) >= side else cv2.INTER_LINEAR
         square = np.asarray(cv2.resize(keyframe, (side, side), interpolation=method), np.uint8)
         pixels = normalised(square[None], np.array(info.mean), np.array(info.std))
-        values = np.asarray(self._session.run(None, {"pixel_values": pixels})[0], np.float32)
-        if values.shape != (1, info.size) or not np.isfinite(values).all():
-            raise ModelError(f"{info.encoder}: gave {values.shape}, expected finite (1, {info.size})")
-        return self._model.quantise(values[0])
+        return self._model.quantise(self._values(self._graph, pixels))
+
+    def _warm_up(self, graph: Graph) -> None:
+        info = self._info
+        shape = (1, 3, info.input_px, info.input_px)
+        graph.takes({"pixel_values": shape}, f"vector.input_px = {info.input_px}")
+        self._values(graph, np.zeros(shape, np.float32))
+
+    def _values(self, graph: Graph, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        results = graph.run({"pixel_values": pixels})
+        values = np.asarray(next(iter(results.values())), np.float32)
+        if values.shape != (1, self._info.size) or not np.isfinite(values).all():
+            expected = f"finite (1, {self._info.size}), as vector.size says"
+            raise ModelError(f"{graph.path}: gave {values.shape}, expected {expected}")
+        return np.asarray(values[0])

@@ -15,7 +15,9 @@ from edge.captioner import Captioner
 from edge.composer import REFRESH_MS, STILL_BYTES, Composer
 from edge.embedding import EmbeddingEncoder
 from edge.frame import Camera
+from edge.graph import Graph
 from edge.motion import estimate_motion
+from edge.runtime import Runtime
 from edge.segmenter import TARGET_MS, RawSegment, Segmenter
 from wire.bundle import Bundle, BundleError
 from wire.packet import Packet
@@ -30,7 +32,8 @@ class Settings:
 
     Before a camera that rests, a keyframe that builds on no other is sent twice as deep.
 
-    `vector`: whether to send the embedding, where the bundle has one.
+    `vector`: whether to send the embedding, where the bundle has one. `beams`: sentences that the captioner
+    follows at once; 1 is greedy.
 
     Still segments send as many as their packets have room for in `still_bytes` between two refreshes.
     """
@@ -41,6 +44,7 @@ class Settings:
     refresh_ms: int = REFRESH_MS
     still_bytes: int = STILL_BYTES
     threads: int = 1
+    beams: int = 1
     engine_cache: Path | None = None
 
 
@@ -83,14 +87,17 @@ class Pipeline:
         self._settings = settings or Settings()
         self._planes = checked_planes(bundle, self._settings.planes)
         self._codec = bundle.codec()
-        self._captioner = Captioner(bundle, self._settings.threads, self._settings.engine_cache)
-        self._appearance = None
-        if self._planes:
-            cache = self._settings.engine_cache
-            self._appearance = AppearanceEncoder(bundle, self._settings.threads, cache)
+        runtime = Runtime(self._settings.threads, self._settings.engine_cache)
+        self._captioner = Captioner(bundle, runtime, self._settings.beams)
+        self._appearance = AppearanceEncoder(bundle, runtime) if self._planes else None
         self._embedding = None
         if bundle.manifest.vector is not None and self._settings.vector:
-            self._embedding = EmbeddingEncoder(bundle, self._settings.threads, self._settings.engine_cache)
+            self._embedding = EmbeddingEncoder(bundle, runtime)
+
+    def graphs(self) -> dict[str, Graph]:
+        """Give the loaded graphs by their names in the bundle."""
+        encoders = (self._captioner, self._appearance, self._embedding)
+        return {name: graph for each in encoders if each for name, graph in each.graphs.items()}
 
     def composer(self, sequences: Iterator[int] | None = None) -> Composer:
         """Make the composer of one more camera."""

@@ -71,6 +71,9 @@ def encode(
         int, typer.Option(min=0, max=65535, help="Bytes of packets for a minute in which nothing moves.")
     ] = 116,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the networks.")] = 2,
+    beams: Annotated[
+        int, typer.Option(min=1, max=16, help="Sentences that the captioner follows at once; 1 is greedy.")
+    ] = 1,
     seconds: Seconds = None,
     *,
     json: Json = False,
@@ -79,7 +82,9 @@ def encode(
     from edge.pipeline import Settings
     from mirage import encode as command
 
-    settings = Settings(planes=planes, segment_ms=segment_ms, still_bytes=still_bytes, threads=threads)
+    settings = Settings(
+        planes=planes, segment_ms=segment_ms, still_bytes=still_bytes, threads=threads, beams=beams
+    )
     command.main(video, output, bundle, settings, seconds, json=json)
 
 
