@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cloud.render.load import load_renderer
 from cloud.render.renderer import Context, output_size
 from edge.appearance import AppearanceEncoder
+from edge.runtime import Runtime
 from mirage.errors import InputError
 from wire.bundle import Bundle
 from wire.documents import CameraInfo
@@ -40,7 +41,7 @@ class AppearanceCode:
                 f"{bundle.root}: bundle {bundle.manifest.name} has no appearance code to measure"
             )
         self.planes = tuple(range(info.coarse_planes, info.planes + 1))
-        self._encoder = AppearanceEncoder(bundle, threads)
+        self._encoder = AppearanceEncoder(bundle, Runtime(threads))
         self._codec = bundle.codec()
         self._renderer = load_renderer(bundle, threads)
 

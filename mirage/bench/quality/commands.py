@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cloud.render.load import load_renderer
 from cloud.render.renderer import Context
 from edge.appearance import AppearanceEncoder
+from edge.runtime import Runtime
 from mirage.bench.quality.appearance import comparison_size
 from mirage.bench.quality.clips import RATE
 from mirage.bench.quality.fitting import shrink
@@ -111,7 +112,7 @@ class Commander:
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         info = bundle.manifest.appearance
         self._planes = None if info is None else info.default_planes
-        self._encoder = AppearanceEncoder(bundle, threads)
+        self._encoder = AppearanceEncoder(bundle, Runtime(threads))
         self._renderer = load_renderer(bundle, threads)
 
     def obey(self, order: Order, keyframe: Picture, content: str, other: Picture, seed: int) -> Verdict:

@@ -22,6 +22,7 @@ from edge.camera import open_camera
 from edge.captioner import Captioner
 from edge.motion import estimate_motion
 from edge.pipeline import Described, Settings, segments, short_side_px
+from edge.runtime import Runtime
 from mirage.bench.quality import baselines
 from mirage.bench.quality.clips import RATE, Clip, Source, read
 from mirage.bench.quality.codecs import CODERS
@@ -91,7 +92,7 @@ class Bench:
         self._settings = Settings(threads=threads)
         self._seconds = seconds
         self._renderer: Renderer = load_renderer(bundle, threads)
-        self._captioner = Captioner(bundle, threads)
+        self._captioner = Captioner(bundle, Runtime(threads))
 
     def words(self, clip: Clip) -> tuple[Said, ...]:
         """Caption a clip and its reconstruction, no more. Raises CameraError, InputError, RenderError."""
