@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edge.decoder import Decoder, Speech
+from edge.runtime import Runtime
 from edge.vocabulary import Vocabulary
 from export.captioners.captioner import DECODER, DEPTH, ENCODER, Captioner
 from export.captioners.load import load_captioner
@@ -78,48 +80,20 @@ def run(session: onnxruntime.InferenceSession, feeds: Feeds) -> dict[str, NDArra
     return dict(zip((o.name for o in session.get_outputs()), session.run(None, dict(feeds)), strict=True))
 
 
-def spoken(exported: Exported, pixels: Tensor) -> list[int]:
-    """Decode greedily with the exported graphs alone."""
-    seen = run(exported.encoder, {"pixel_values": pixels.numpy()})
-    inputs = {item.name: item.shape for item in exported.decoder.get_inputs()}
-    merged = "use_cache_branch" in inputs
-    cache: dict[str, Array] = {
-        name: seen.get(name.replace("past_key_values", "present"), empty(inputs[name], merged=merged))
-        for name in inputs
-        if name.startswith("past_key_values")
-    }
-    ids = [exported.captioner.start_token]
-    while len(ids) <= MAX_TOKENS:
-        feeds: dict[str, Array] = {"input_ids": np.array([ids[-1:]]), **cache}
-        if merged:
-            feeds |= {
-                "use_cache_branch": np.array([len(ids) > 1]),
-                "encoder_hidden_states": seen["last_hidden_state"],
-            }
-        else:
-            feeds["position_ids"] = np.array([[len(ids) - 1]])
-        results = run(exported.decoder, feeds)
-        cache |= {
-            name: results[given]
-            for name in cache
-            if (given := name.replace("past_key_values", "present")) in results
-        }
-        token = int(results["logits"][0, -1].argmax())
-        if token == exported.captioner.end_token:
-            break
-        ids.append(token)
-    return ids[1:]
-
-
-def empty(shape: list[int | str], *, merged: bool) -> NDArray[np.float32]:
-    return np.zeros((1, int(shape[1]), int(merged), int(shape[3])), np.float32)
+def spoken(exported: Exported, grids: list[Tensor]) -> list[list[int]]:
+    """Caption pictures as the device does, by the exported graphs alone."""
+    captioner, runtime = exported.captioner, Runtime()
+    encoder = runtime.open(exported.folder / ENCODER)
+    speech = Speech(captioner.start_token, captioner.end_token, MAX_TOKENS)
+    decoder = Decoder(runtime.open(exported.folder / DECODER), speech, encoder.outputs)
+    return [decoder.decode(encoder.values({"pixel_values": pixels.numpy()})) for pixels in grids]
 
 
 def test_graphs_say_what_pytorch_says(exported: Exported) -> None:
     captioner = exported.captioner
     grids = pictures(captioner, GRIDS)
     expected = [captioner.greedy(pixels, MAX_TOKENS) for pixels in grids]
-    assert [spoken(exported, pixels) for pixels in grids] == expected
+    assert spoken(exported, grids) == expected
     assert len(set(map(tuple, expected))) > GRIDS // 2  # else agreement would say little
     assert len({len(tokens) for tokens in expected}) > 3
     assert max(map(len, expected)) == MAX_TOKENS  # both ways to end are seen
