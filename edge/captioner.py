@@ -18,7 +18,7 @@ from wire.motion import Motion
 
 
 class Captioner:
-    """The bundle's captioner; not for two threads at once."""
+    """The bundle's captioner; not for two threads at once. `seen` are the shapes that its encoder gives."""
 
     def __init__(self, bundle: Bundle, runtime: Runtime | None = None, beams: int = 1) -> None:
         runtime = runtime or Runtime()
@@ -37,6 +37,7 @@ class Captioner:
         graph = runtime.open(bundle.path(info.decoder), warm_decoder)
         self._decoder = Decoder(graph, speech, seen)
         self._vocabulary = Vocabulary.from_file(bundle.path(info.tokenizer))
+        self.seen = {name: tuple(value.shape()) for name, value in seen.items()}
         self.graphs = {info.encoder: self._encoder, info.decoder: graph}
 
     def describe(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import cv2
 import numpy as np
@@ -14,13 +15,17 @@ import onnxruntime as ort
 
 from edge.camera import CameraError, is_live, open_camera
 from edge.config import CameraSource, Config
+from edge.engine import EngineCache
+from edge.gpu import GpuError, find_gpu, find_host, l4t_version, tensorrt_version
 from edge.identity import software
 from edge.link import Address, Link, LinkError
 from edge.pipeline import Pipeline, short_side_px
+from edge.runtime import CUDA, TENSORRT
 from edge.segmenter import RawSegment
 from edge.spool import Spool, SpoolError
 from wire.bundle import Bundle, BundleError
 
+_RUNS = 5
 _KNOWN = (BundleError, CameraError, LinkError, SpoolError)
 
 
@@ -35,9 +40,11 @@ class Finding:
 
 def examine(config: Config) -> list[Finding]:
     """Look at everything that the agent needs; tries each part for real and raises nothing for it."""
-    findings = [_software(), _opencv(), _onnxruntime()]
+    findings = [_software(), _opencv(), _onnxruntime(), _gpu()]
     findings.append(_try("bundle", partial(_bundle, config)))
-    findings.append(_try("models", partial(_models, config)))
+    if config.bundle.engine_cache is not None:
+        findings.append(_engines(Path(config.bundle.engine_cache)))
+    findings += _models(config)
     findings.append(_try("spool", partial(_spool, config)))
     findings.append(_try("broker", partial(_broker, config)))
     findings += [_try(f"camera {camera.name}", partial(_camera, camera)) for camera in config.camera]
@@ -73,18 +80,69 @@ def _bundle(config: Config) -> str:
     return f"{bundle.manifest.name} {bundle.short_sha256} at {bundle.root}, every file as its hash says"
 
 
-def _models(config: Config) -> str:
-    """Run everything twice on a made-up segment; the first time is spent on allocations."""
-    bundle = Bundle.load(Path(config.bundle.path), "edge")
-    pipeline = Pipeline(bundle, config.settings())
-    side = short_side_px(bundle)
+def _gpu() -> Finding:
+    """Having none is no fault, unless ONNX Runtime was made for one."""
+    try:
+        gpu = find_gpu()
+    except GpuError as error:
+        wanted = any(name in ort.get_available_providers() for name in (TENSORRT, CUDA))
+        return Finding("gpu", ok=not wanted, detail=f"none: {error}")
+    try:
+        tensorrt = tensorrt_version()
+    except GpuError as error:
+        tensorrt = f"none ({error})"
+    parts = [
+        f"{gpu.name}, compute capability {gpu.compute_capability}, driver for CUDA {gpu.driver}",
+        f"TensorRT {tensorrt}",
+    ]
+    release = l4t_version()
+    return Finding("gpu", ok=True, detail=", ".join(parts + [f"L4T {release}"] * bool(release)))
+
+
+def _engines(folder: Path) -> Finding:
+    """Look into the engine cache; where there is no GPU, at whether its files are whole."""
+    try:
+        host = find_host()
+    except GpuError:
+        host = None
+    cache = EngineCache(folder)
+    problems = cache.problems(host)
+    if problems:
+        return Finding("engines", ok=False, detail="; ".join(problems))
+    engines = sorted(cache.index().engines.values(), key=lambda entry: entry.graph)
+    names = ", ".join(f"{entry.graph} in {entry.key.precision}" for entry in engines)
+    return Finding("engines", ok=True, detail=f"{folder}: {names or 'none yet: mirage export engine'}")
+
+
+def _models(config: Config) -> list[Finding]:
+    """Run everything a few times on a made-up segment, and say what each graph takes."""
+    try:
+        bundle = Bundle.load(Path(config.bundle.path), "edge")
+        pipeline = Pipeline(bundle, config.settings())
+        segment_s = _segment_s(pipeline, short_side_px(bundle))
+    except BundleError as error:
+        return [Finding("models", ok=False, detail=str(error))]
+    findings = [Finding("models", ok=True, detail=f"a segment of 2 s takes {segment_s:.2f} s")]
+    for name, graph in pipeline.graphs().items():
+        unit = " a step" if name == bundle.manifest.captioner.decoder else ""
+        detail = f"{graph.runs_as}, {median(graph.times_ms):.1f} ms{unit}"
+        if graph.notes:
+            detail += f", for want of better: {'; '.join(graph.notes)}"
+        findings.append(Finding(f"graph {name}", not graph.notes, detail))
+    return findings
+
+
+def _segment_s(pipeline: Pipeline, side: int) -> float:
+    """Median of a few runs."""
     frames = np.random.default_rng(0).integers(0, 255, (8, side, side, 3)).astype(np.uint8)
-    times = np.arange(8, dtype=np.int64) * 250
-    raw = RawSegment(0, 2000, frames, times, keyframe=0, still=False, cut=False)
-    pipeline.understand(raw)
-    begun = time.perf_counter()
-    pipeline.understand(raw)
-    return f"a segment of 2 s takes {time.perf_counter() - begun:.2f} s"
+    captured_ms = np.arange(8, dtype=np.int64) * 250
+    raw = RawSegment(0, 2000, frames, captured_ms, keyframe=0, still=False, cut=False)
+    taken = []
+    for _ in range(_RUNS):
+        begun = time.perf_counter()
+        pipeline.understand(raw)
+        taken.append(time.perf_counter() - begun)
+    return median(taken)
 
 
 def _spool(config: Config) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 _CUDA = "libcuda.so.1"
 _TENSORRT = ("libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so.8")
@@ -41,15 +42,31 @@ class Host:
     l4t: str
 
 
+class Driver(Protocol):
+    """What is asked of libcuda (cuda.h). Every call gives 0, or a CUDA error."""
+
+    def cuInit(self, flags: int, /) -> int: ...  # noqa: N802 (CUDA's name, and so below)
+    def cuDeviceGet(self, device: Any, number: int, /) -> int: ...  # noqa: N802, ANN401 (ctypes' pointers)
+    def cuDeviceGetName(self, name: Any, size: int, device: Any, /) -> int: ...  # noqa: N802, ANN401
+    def cuDriverGetVersion(self, version: Any, /) -> int: ...  # noqa: N802, ANN401
+    def cuDeviceGetAttribute(self, value: Any, number: int, device: Any, /) -> int: ...  # noqa: N802, ANN401
+
+
+class TensorRt(Protocol):
+    """What is asked of libnvinfer (NvInferRuntimeBase.h)."""
+
+    def getInferLibVersion(self) -> int: ...  # noqa: N802
+
+
 def find_host(root: Path = Path("/")) -> Host:
     """Ask all of them, or raise GpuError. `root` is where /etc is looked for."""
     gpu = find_gpu()
     return Host(tensorrt_version(), gpu.name, gpu.compute_capability, l4t_version(root))
 
 
-def find_gpu(driver: ctypes.CDLL | None = None) -> Gpu:
+def find_gpu(driver: "Driver | None" = None) -> Gpu:
     """Ask the CUDA driver, or raise GpuError."""
-    cuda = driver or _load((_CUDA,))
+    cuda: Driver = driver or _load((_CUDA,))
     _ask(cuda.cuInit(0), "cuInit")
     device, version = ctypes.c_int(), ctypes.c_int()
     _ask(cuda.cuDeviceGet(ctypes.byref(device), 0), "cuDeviceGet")
@@ -64,7 +81,7 @@ def find_gpu(driver: ctypes.CDLL | None = None) -> Gpu:
     )
 
 
-def tensorrt_version(library: ctypes.CDLL | None = None) -> str:
+def tensorrt_version(library: "TensorRt | None" = None) -> str:
     """Ask TensorRT's library, or raise GpuError; "8.6.2" or "10.3.0"."""
     number = int((library or _load(_TENSORRT)).getInferLibVersion())
     unit = 1000 if number < 10_000 else 10_000  # 8.6.2 is 8602, 10.3.0 is 100300
@@ -90,7 +107,7 @@ def _load(names: Sequence[str]) -> ctypes.CDLL:
     raise GpuError("; ".join(reasons))
 
 
-def _attribute(cuda: ctypes.CDLL, number: int, device: ctypes.c_int) -> int:
+def _attribute(cuda: "Driver", number: int, device: ctypes.c_int) -> int:
     value = ctypes.c_int()
     _ask(cuda.cuDeviceGetAttribute(ctypes.byref(value), number, device), "cuDeviceGetAttribute")
     return value.value

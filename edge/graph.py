@@ -76,11 +76,18 @@ class Port:
 
 
 class Graph:
-    """A loaded graph, not for two threads at once. `provider` is what runs it, `notes` why nothing better."""
+    """A loaded graph, not for two threads at once.
 
-    def __init__(self, path: Path, session: ort.InferenceSession, notes: Sequence[str] = ()) -> None:
+    `runs_as` says on what: an execution provider, or a TensorRT engine; `notes` why on nothing better.
+    `times_ms` are how long its last calls took.
+    """
+
+    def __init__(
+        self, path: Path, session: ort.InferenceSession, notes: Sequence[str] = (), runs_as: str = ""
+    ) -> None:
         self.path = path
         self.provider = str(session.get_providers()[0])
+        self.runs_as = runs_as or self.provider
         self.notes = tuple(notes)
         self.inputs = {port.name: port for port in map(_port, session.get_inputs())}
         self.outputs = {port.name: port for port in map(_port, session.get_outputs())}

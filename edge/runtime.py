@@ -144,7 +144,7 @@ def load(attempt: Attempt, threads: int = 1, notes: Sequence[str] = ()) -> Graph
     if session.get_providers()[0] != wanted:
         why = _missing_library(wanted) or "ONNX Runtime does not say why"
         raise _LoadError(f"{attempt.model}: {wanted} does not start: {why}")
-    return Graph(attempt.model, session, notes)
+    return Graph(attempt.model, session, notes, attempt.name)
 
 
 def _options(threads: int) -> ort.SessionOptions:

@@ -39,7 +39,7 @@ def run(
 
 @app.command(epilog="Example: mirage edge doctor --config /etc/mirage/edge.toml")
 def doctor(config: Config) -> None:
-    """Say what works on this device and what does not; exit 1 if the agent could not run."""
+    """Say what works on this device and what does not; exit 1 where something does not."""
     from edge.config import load
     from edge.doctor import examine
     from mirage.output import print_line

@@ -1,0 +1,185 @@
+"""The engine cache: a key for everything that matters, whole files or none, one builder at a time."""
+
+import hashlib
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.engine import INDEX, EngineCache, EngineError, EngineKey, Entry, written
+from edge.gpu import Host
+from tests.edge.workshop import HOST
+from wire.golden import PERFECT
+
+KEY = EngineKey("a" * 64, HOST, "fp16", "pixel_values=1:1:1x3:3:3")
+
+
+def put(folder: Path, key: EngineKey = KEY, content: bytes = b"engine") -> Entry:
+    """Install an engine of these bytes."""
+    cache = EngineCache(folder)
+    with cache.building() as scratch:
+        engine = written(scratch, "sender/encoder.onnx", key, content, ".engine")
+        wrapper = written(scratch, "sender/encoder.onnx", key, b"runs " + content, ".onnx")
+        entry = Entry("sender/encoder.onnx", key, "CPUExecutionProvider", engine, wrapper, PERFECT)
+        cache.replace(scratch, entry)
+    return entry
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(KEY, onnx_sha256="b" * 64),
+        replace(KEY, host=replace(HOST, tensorrt="10.3.1")),
+        replace(KEY, host=replace(HOST, gpu="Orin Nano")),
+        replace(KEY, host=replace(HOST, compute_capability="8.6")),
+        replace(KEY, host=replace(HOST, l4t="36.3.0")),
+        replace(KEY, precision="fp32"),
+        replace(KEY, profile="pixel_values=1:1:4x3:3:3"),
+    ],
+)
+def test_whatever_an_engine_depends_on_changes_its_key(other: EngineKey) -> None:
+    assert other.digest() != KEY.digest()
+
+
+def test_the_key_of_the_same_engine_never_changes() -> None:
+    assert replace(KEY).digest() == KEY.digest()
+    written_out = (
+        '{"host":{"compute_capability":"8.7","gpu":"Orin","l4t":"36.4.0","tensorrt":"10.3.0"},'
+        f'"onnx_sha256":"{"a" * 64}","precision":"fp16","profile":"pixel_values=1:1:1x3:3:3"}}'
+    )
+    assert KEY.digest() == hashlib.sha256(written_out.encode()).hexdigest()
+
+
+def test_fields_that_run_together_are_still_different_keys() -> None:
+    one = replace(KEY, host=Host("10.3.0", "Orin", "8.7", "36.4.0"))
+    two = replace(KEY, host=Host("10.3.0", "Orin8.7", "", "36.4.0"))
+    assert one.digest() != two.digest()
+
+
+def test_an_engine_that_was_put_in_is_found_whole(tmp_path: Path) -> None:
+    entry = put(tmp_path)
+    assert EngineCache(tmp_path).find(KEY.onnx_sha256, HOST) == entry
+    assert EngineCache(tmp_path).find("c" * 64, HOST) is None
+    assert EngineCache(tmp_path).problems(HOST) == []
+    assert names(tmp_path) == sorted([INDEX, entry.engine.name, entry.wrapper.name])
+
+
+def test_a_new_engine_takes_the_place_of_the_old_and_leaves_others_alone(tmp_path: Path) -> None:
+    old = put(tmp_path)
+    other = put(tmp_path, replace(KEY, onnx_sha256="b" * 64), b"other")
+    new = put(tmp_path, replace(KEY, precision="fp32"), b"newer")
+    assert EngineCache(tmp_path).find(KEY.onnx_sha256, HOST) == new
+    assert EngineCache(tmp_path).find("b" * 64, HOST) == other
+    assert old.engine.name not in names(tmp_path)
+    assert len(names(tmp_path)) == 5
+
+
+@pytest.mark.parametrize("field", ["tensorrt", "gpu", "compute_capability", "l4t"])
+def test_an_engine_of_another_machine_is_refused_by_field(tmp_path: Path, field: str) -> None:
+    put(tmp_path)
+    here: Host = replace(HOST, **{field: "other"})
+    with pytest.raises(EngineError, match=rf"engines\.json: .*encoder\.onnx was built for {field} .*'other'"):
+        EngineCache(tmp_path).find(KEY.onnx_sha256, here)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:3]), r"engine\.bytes is 3, engines\.json says 6"),
+        (lambda path: path.write_bytes(b"ENGINE"), r"engine\.sha256 is [0-9a-f]{64}, engines\.json says"),
+        (lambda path: path.unlink(), r"is missing, but engines\.json names it as engine of sender/encoder"),
+    ],
+)
+def test_a_damaged_engine_is_refused_by_file_and_field(tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    entry = put(tmp_path)
+    damage(tmp_path / entry.engine.name)
+    with pytest.raises(EngineError, match=message) as caught:
+        EngineCache(tmp_path).find(KEY.onnx_sha256, HOST)
+    assert entry.engine.name in str(caught.value)
+    assert EngineCache(tmp_path).problems(HOST) == [str(caught.value)]
+    assert EngineCache(tmp_path).problems() == [str(caught.value)]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"gpu": 7}, r"\$\.engines\[\.\.\.\]\.key\.host\.gpu"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_an_index_with_a_wrong_field_is_refused_by_its_name(
+    tmp_path: Path, change: dict[str, object], field: str
+) -> None:
+    put(tmp_path)
+    index = json.loads((tmp_path / INDEX).read_text())
+    host = index["engines"][KEY.onnx_sha256]["key"]["host"]
+    (host if "gpu" in change else index).update(change)
+    (tmp_path / INDEX).write_text(json.dumps(index))
+    with pytest.raises(EngineError, match=rf"engines\.json: .*{field}"):
+        EngineCache(tmp_path).find(KEY.onnx_sha256, HOST)
+
+
+def test_every_prefix_of_an_index_is_refused(tmp_path: Path) -> None:
+    put(tmp_path)
+    whole = (tmp_path / INDEX).read_bytes()
+    for size in range(len(whole)):
+        (tmp_path / INDEX).write_bytes(whole[:size])
+        with pytest.raises(EngineError, match=r"engines\.json"):
+            EngineCache(tmp_path).index()
+
+
+def test_two_builders_keep_out_of_each_others_way(tmp_path: Path) -> None:
+    cache = EngineCache(tmp_path)
+    with (
+        cache.building(),
+        pytest.raises(EngineError, match="another process builds engines there"),
+        cache.building(),
+    ):
+        pass
+    put(tmp_path)
+
+
+def test_what_a_killed_builder_left_is_named_and_then_removed(tmp_path: Path) -> None:
+    entry = put(tmp_path)
+    scratch = tmp_path / ".building-dead"
+    scratch.mkdir()
+    written(scratch, "sender/encoder.onnx", KEY, b"half", ".engine")
+    orphan = written(tmp_path, "sender/encoder.onnx", KEY, b"moved, but never named", ".engine")
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "timing.cache").write_bytes(b"not ours to remove")
+    problems = EngineCache(tmp_path).problems(HOST)
+    assert [problem.split(":")[0] for problem in problems] == [
+        str(tmp_path / ".building-dead"), str(tmp_path / orphan.name),
+    ]  # fmt: skip
+    with EngineCache(tmp_path).building():
+        pass
+    kept = [INDEX, entry.engine.name, entry.wrapper.name, "onnxruntime", "timing.cache"]
+    assert names(tmp_path) == sorted(kept)
+
+
+def test_a_builder_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    entry = put(tmp_path)
+
+    def stopped() -> None:
+        with EngineCache(tmp_path).building() as scratch:
+            written(scratch, "sender/encoder.onnx", KEY, b"half", ".engine")
+            sys.exit(143)
+
+    with pytest.raises(SystemExit):
+        stopped()
+    assert names(tmp_path) == sorted([INDEX, entry.engine.name, entry.wrapper.name])
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with (
+        pytest.raises(EngineError, match=r"file/engines: Not a directory"),
+        EngineCache(tmp_path / "file" / "engines").building(),
+    ):
+        pass
