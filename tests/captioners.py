@@ -9,6 +9,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import nn
 from transformers import (
+    AutoModel,
     BertTokenizerFast,
     BlipConfig,
     BlipForConditionalGeneration,
@@ -18,13 +19,13 @@ from transformers import (
     GitForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     VisionEncoderDecoderConfig,
     VisionEncoderDecoderModel,
     ViTConfig,
     ViTImageProcessor,
-    ViTModel,
 )
 
 INPUT_PX = 64
@@ -46,12 +47,15 @@ _SIZES = {
 _VISION = {**_SIZES, "image_size": INPUT_PX, "patch_size": 16}
 
 
-def tiny_vit_gpt2(folder: Path, seed: int = 2) -> Path:
-    """Write a ViT-GPT2 captioner into `folder`; start and end are one token, as in GPT-2."""
+def tiny_vit_gpt2(folder: Path, seed: int = 2, vision: PretrainedConfig | None = None) -> Path:
+    """Write a ViT-GPT2 captioner into `folder`; start and end are one token, as in GPT-2.
+
+    `vision` is another encoder's config.
+    """
     torch.manual_seed(seed)
     words = _byte_level()
     end = words.convert_tokens_to_ids(_END)
-    encoder = ViTConfig(**_VISION)
+    encoder = vision or ViTConfig(**_VISION)
     decoder = GPT2Config(
         vocab_size=len(words), n_positions=64, n_embd=32, n_layer=2, n_head=4, add_cross_attention=True,
         is_decoder=True, bos_token_id=end, eos_token_id=end,
@@ -59,7 +63,7 @@ def tiny_vit_gpt2(folder: Path, seed: int = 2) -> Path:
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
     config.decoder_start_token_id = config.eos_token_id = config.pad_token_id = end
     model = VisionEncoderDecoderModel(
-        config=config, encoder=ViTModel(encoder), decoder=GPT2LMHeadModel(decoder)
+        config=config, encoder=AutoModel.from_config(encoder), decoder=GPT2LMHeadModel(decoder)
     )
     _scatter(model, 0.6)
     with torch.no_grad():  # words are read and said by the same weights: smaller ones repeat themselves less

@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from transformers import DeiTConfig
 
 from edge.decoder import Decoder, Speech
 from edge.runtime import Runtime
@@ -144,6 +145,20 @@ def test_every_graph_loads_where_python_3_10_does(exported: Exported) -> None:
         onnx.checker.check_model(graph)
         assert graph.ir_version <= 10
         assert {(opset.domain, opset.version) for opset in graph.opset_import} == {("", 18)}
+
+
+def test_another_encoder_and_its_projection_are_exported_too(tmp_path: Path) -> None:
+    """The decoder graph turns states of 48 numbers into its own 32."""
+    vision = DeiTConfig(
+        image_size=INPUT_PX, patch_size=16, hidden_size=48, num_hidden_layers=1, num_attention_heads=4,
+        intermediate_size=64,
+    )  # fmt: skip
+    captioner = load_captioner(str(tiny_vit_gpt2(tmp_path, vision=vision)), None)
+    captioner.export(tmp_path / "onnx")
+    for name, samples in captioner.samples(pictures(captioner, 1)[0]).items():
+        session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / name))
+        for sample in samples:
+            assert sample.agreement(run(session, sample.feeds)).max_abs_error < 1e-4
 
 
 @own_cache
