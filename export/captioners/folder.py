@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from textwrap import shorten
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -45,8 +46,13 @@ def model_folder(place: str, revision: str | None, subfolder: str = "") -> Path:
             if any((root / subfolder / name).is_file() for name in WEIGHTS[::2]):
                 break
     except (OSError, HfHubHTTPError, HFValidationError, ValueError) as error:
-        raise ModelFilesError(f"{place} at {revision}: {' '.join(str(error).split())}") from error
+        raise ModelFilesError(f"{place} at {revision}: {short(error)}") from error
     return root / subfolder
+
+
+def short(error: BaseException) -> str:
+    """Say in part of a line what a library says in many."""
+    return shorten(str(error), 300, placeholder=" ...")
 
 
 def require(folder: Path, names: tuple[str, ...]) -> Path:

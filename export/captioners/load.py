@@ -21,6 +21,7 @@ from export.captioners.folder import (
     parse_json,
     read_text,
     require,
+    short,
 )
 from export.captioners.git import GitCaptioner
 from export.captioners.prepare import prepared
@@ -62,12 +63,12 @@ def load_captioner(place: str, revision: str | None, subfolder: str = "", device
     if kind is None:
         raise UnsupportedModelError(f"{folder}: class {architecture} cannot be exported; {_SUPPORTED}")
     ready = prepared(folder)
-    require(folder, WEIGHTS)
+    weights = require(folder, WEIGHTS)
     try:
-        with _read(folder):
+        with _read(folder / CONFIG):
             config = kind.network.config_class.from_pretrained(folder)
         kind.captioner.check(config)
-        return kind.captioner.of(_network(kind.network, folder).to(device), ready)
+        return kind.captioner.of(_network(kind.network, weights).to(device), ready)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(f"{folder}: {architecture}: {error}; {_SUPPORTED}") from error
 
@@ -80,26 +81,26 @@ def _architecture(folder: Path) -> str:
     return str(names[0])
 
 
-def _network(network: type[Any], folder: Path) -> Any:  # noqa: ANN401 (transformers has no types)
-    with _read(folder):
+def _network(network: type[Any], weights: Path) -> Any:  # noqa: ANN401 (transformers has no types)
+    with _read(weights):
         model, found = network.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+            weights.parent, dtype=torch.float32, local_files_only=True, output_loading_info=True
         )
     # Without these weights a captioner would speak at random; poolers take no part in captions.
     missing = sorted(name for name in found["missing_keys"] if ".pooler." not in name)
     if missing:
-        raise ModelFilesError(f"{folder}: weights lack {len(missing)} tensors, among them {missing[0]}")
+        raise ModelFilesError(f"{weights}: lacks {len(missing)} tensors, among them {missing[0]}")
     return model.eval()
 
 
 @contextmanager
-def _read(folder: Path) -> Iterator[None]:
+def _read(path: Path) -> Iterator[None]:
     """Turn what `transformers` raises into ModelFilesError; its warnings name tensors by the hundred."""
     before = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     try:
         yield
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ModelFilesError(f"{folder}: {' '.join(str(error).split())}") from error
+        raise ModelFilesError(f"{path}: {short(error)}") from error
     finally:
         transformers.logging.set_verbosity(before)

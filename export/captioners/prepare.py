@@ -5,7 +5,15 @@ from pathlib import Path
 from transformers import AutoImageProcessor, AutoTokenizer
 
 from export.captioners.captioner import Prepared, Rgb
-from export.captioners.folder import PREPROCESSOR, TOKENIZERS, ModelFilesError, parse_json, read_text, require
+from export.captioners.folder import (
+    PREPROCESSOR,
+    TOKENIZERS,
+    ModelFilesError,
+    parse_json,
+    read_text,
+    require,
+    short,
+)
 
 JOINERS = (None, "WordPiece", "ByteLevel", "Metaspace")  # what edge/vocabulary.py reads
 
@@ -22,7 +30,7 @@ def _colours(folder: Path) -> tuple[Rgb, Rgb]:
     try:
         processor = AutoImageProcessor.from_pretrained(folder, use_fast=False, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
-        raise ModelFilesError(f"{path}: {' '.join(str(error).split())}") from error
+        raise ModelFilesError(f"{path}: {short(error)}") from error
     if not getattr(processor, "do_normalize", False):
         mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     else:
@@ -64,7 +72,7 @@ def _converted(folder: Path, path: Path) -> str:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, local_files_only=True)
     except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
-        raise ModelFilesError(f"{path}: {' '.join(str(error).split())}") from error
+        raise ModelFilesError(f"{path}: {short(error)}") from error
     if not tokenizer.is_fast:
         raise ModelFilesError(f"{path}: {type(tokenizer).__name__} cannot be turned into a tokenizer.json")
     text: str = tokenizer.backend_tokenizer.to_str()
