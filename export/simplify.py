@@ -1,0 +1,34 @@
+"""Removes from a graph what need not be computed on the device: constants, identities, dead branches."""
+
+from pathlib import Path
+
+import onnx
+import onnxslim
+
+from export.graph_file import is_large, read_graph, rewritten, write_graph
+
+
+def simplify(path: Path) -> str | None:
+    """Fold constants and merge nodes of the graph in place; inputs, outputs and opset stay.
+
+    Gives the reason where a graph is left as it is. Raises GraphError; the file is then untouched.
+    """
+    model = read_graph(path)
+    if is_large(model):
+        return f"{path.name} has weights of more than 2 GiB, which onnxslim does not read"
+    before = _signature(model)
+    slim = onnxslim.slim(model)
+    if _signature(slim) != before:
+        return f"onnxslim would have changed inputs or outputs of {path.name}"
+    with rewritten(path) as made:
+        write_graph(slim, made)
+    return None
+
+
+def _signature(model: onnx.ModelProto) -> list[tuple[str, int, int]]:
+    """Name, element type and rank of what the graph takes and gives."""
+    values = [*model.graph.input, "", *model.graph.output]
+    return [
+        (v.name, v.type.tensor_type.elem_type, len(v.type.tensor_type.shape.dim)) if v else ("", 0, 0)
+        for v in values
+    ]
