@@ -131,6 +131,9 @@ class _Wiring:
                 (filled if ".encoder." in past else moving)[past] = present
                 if present in seen:
                     begun[past] = present
+        if not (fixed or begun or "encoder_hidden_states" in graph.inputs):
+            given = ", ".join(sorted(seen))
+            raise ModelError(f"{graph.path}: takes nothing of what the encoder gives ({given}): it is blind")
         return cls(moving, filled, fixed, begun, "use_cache_branch" in graph.inputs)
 
 
