@@ -48,7 +48,7 @@ from transformers import (
 from wire.bundle import ModelSource
 
 Models = dict[str, ModelSource]
-WanKind = Literal["i2v", "flf2v", "t2v", "ti2v"]
+WanKind = Literal["i2v", "flf2v", "t2v", "ti2v", "i2v-2.2"]
 
 IP_ADAPTER = "ip-adapter.safetensors"
 _TEXT_WIDTH = 16
@@ -111,17 +111,10 @@ def tiny_ltx(folder: Path) -> Models:
 
 
 def tiny_wan(folder: Path, kind: WanKind = "flf2v") -> Models:
-    """Save a Wan pipeline: for a first picture, first and last, none (all Wan 2.1), or the one of Wan 2.2."""
+    """Save a Wan pipeline. 2.1 takes a first picture, first and last, or none; 2.2 a first one, or both."""
     torch.manual_seed(2)
-    sees = kind in {"i2v", "flf2v"}
+    encodes = kind in {"i2v", "flf2v"}
     vision = _clip_vision(8)
-    pictures = (vision.image_size // vision.patch_size) ** 2 + 1
-    transformer = WanTransformer3DModel(
-        num_attention_heads=2, attention_head_dim=12, in_channels=36 if sees else 16, out_channels=16,
-        text_dim=_TEXT_WIDTH, freq_dim=16, ffn_dim=32, num_layers=2, rope_max_seq_len=64,
-        image_dim=vision.hidden_size if sees else None, added_kv_proj_dim=24 if sees else None,
-        pos_embed_seq_len=2 * pictures if kind == "flf2v" else None,
-    )  # fmt: skip
     pipeline = WanImageToVideoPipeline(
         tokenizer=_t5_tokenizer(),
         text_encoder=UMT5EncoderModel(UMT5Config(**_t5())),
@@ -129,15 +122,28 @@ def tiny_wan(folder: Path, kind: WanKind = "flf2v") -> Models:
         scheduler=UniPCMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, num_train_timesteps=1000, flow_shift=3.0
         ),
-        transformer=transformer,
-        image_encoder=CLIPVisionModel(vision) if sees else None,
+        transformer=_wan_transformer(kind, vision),
+        transformer_2=_wan_transformer(kind, vision) if kind == "i2v-2.2" else None,
+        boundary_ratio=0.9 if kind == "i2v-2.2" else None,
+        image_encoder=CLIPVisionModel(vision) if encodes else None,
         image_processor=CLIPImageProcessor(size=vision.image_size, crop_size=vision.image_size)
-        if sees
+        if encodes
         else None,
         expand_timesteps=kind == "ti2v",
     )
     pipeline.save_pretrained(folder / "pipeline")
     return {"pipeline": ModelSource(str(folder / "pipeline"))}
+
+
+def _wan_transformer(kind: WanKind, vision: CLIPVisionConfig) -> WanTransformer3DModel:
+    encodes = kind in {"i2v", "flf2v"}
+    pictures = (vision.image_size // vision.patch_size) ** 2 + 1
+    return WanTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=12, in_channels=16 if kind in {"t2v", "ti2v"} else 36,
+        out_channels=16, text_dim=_TEXT_WIDTH, freq_dim=16, ffn_dim=32, num_layers=2, rope_max_seq_len=64,
+        image_dim=vision.hidden_size if encodes else None, added_kv_proj_dim=24 if encodes else None,
+        pos_embed_seq_len=2 * pictures if kind == "flf2v" else None,
+    )  # fmt: skip
 
 
 def _ip_adapter(unet: UNet2DConditionModel, embed_dim: int) -> dict[str, torch.Tensor]:

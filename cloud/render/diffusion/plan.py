@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -110,12 +111,13 @@ def plan_span(shown: Shown, limits: Limits, carried: int, reach_ms: Fraction | N
     lead = _lead(min(carried, limits.lead), rate, shown.rate, limits.stride) if most > 1 else 0
     begin_ms = shown.begin_ms - (1000 / shown.rate if lead else 0)
     duration_ms = max(shown.last_ms, reach_ms or shown.last_ms) - begin_ms
-    behind = max(lead - 1, 0)
-    count = _above(behind + -(-duration_ms * rate // 1000) + 1, limits.stride)
-    if count > most:
-        lead, behind, count = min(lead, 1), 0, most
-        rate = (most - 1) * 1000 / duration_ms if most > 1 else rate
-    return Span(count, rate, begin_ms - behind * 1000 / rate, lead)
+    for leading in (lead, min(lead, 1)):
+        behind = max(leading - 1, 0)
+        count = _above(behind + ceil(duration_ms * rate / 1000) + 1, limits.stride)
+        if count <= most:
+            return Span(count, rate, begin_ms - behind * 1000 / rate, leading)
+    slower = (most - 1) * 1000 / duration_ms if most > 1 else rate
+    return Span(most, slower, begin_ms, min(lead, 1))
 
 
 def reach(shown: Shown, next_ms: Fraction | None) -> Fraction | None:
@@ -182,9 +184,14 @@ def _anchor(anchors: Iterator[int], index: int, pictures: Pictures) -> list[Slot
 
 
 def _lead(carried: int, rate: Fraction, shown_rate: Fraction, stride: int) -> int:
-    """Say how many diffused frames the carried ones fill, those being spread over their own time."""
+    """Say how many diffused frames the carried ones fill in their own time; one, if they had to be repeated.
+
+    Repeated frames would be taken for a scene that stands still.
+    """
     if carried < 1:
         return 0
+    if rate > shown_rate:
+        return 1
     return _below(int((carried - 1) * rate / shown_rate) + 1, stride)
 
 

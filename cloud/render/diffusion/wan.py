@@ -3,7 +3,7 @@
     transformer                     pictures       without a picture
     text to video (2.1)             none           WanPipeline
     image to video (2.1)            first          as for unknown frames: grey, and a mask that says so
-    first and last (2.1)            first, last    likewise; with a first one only, it is the last one too
+    first and last (2.1)            first, last    likewise; its encoder sees a picture alone twice
     image to video (2.2)            first, last    likewise
     text and image to video (2.2)   first          every frame is unknown, which is what WanPipeline does
 
@@ -25,9 +25,17 @@ _GREY = 127  # of 255: what the model's own unknown frames are, 0 in -1..1
 
 
 class _MaybeBlind(WanImageToVideoPipeline):
-    """Image to video that can do without: `blind`, no frame is known."""
+    """Image to video that can do without: `blind`, no frame is known; in `pairs`, it embeds two pictures."""
 
     blind = False
+    pairs = False
+
+    def encode_image(
+        self, image: Image.Image | list[Image.Image], device: torch.device | None = None
+    ) -> torch.Tensor:
+        both = [image, image] if self.pairs and not isinstance(image, list) else image
+        embedded: torch.Tensor = super().encode_image(both, device)
+        return embedded
 
     def prepare_latents(self, *args: object, **kwargs: object) -> tuple[torch.Tensor, ...]:
         prepared: tuple[torch.Tensor, ...] = super().prepare_latents(*args, **kwargs)
@@ -53,8 +61,8 @@ class Wan:
         models.check("pipeline", denoiser, WanTransformer3DModel)
         config = denoiser.config
         self.sees = config.in_channels > pipe.vae.config.z_dim or pipe.config.expand_timesteps
-        self._ends = config.image_dim is not None and config.pos_embed_seq_len is not None
-        self._sees_last = self._ends or (config.image_dim is None and not pipe.config.expand_timesteps)
+        pipe.pairs = config.image_dim is not None and config.pos_embed_seq_len is not None
+        self._sees_last = pipe.pairs or (config.image_dim is None and not pipe.config.expand_timesteps)
         if not self.sees:
             pipe = _text_to_video(pipe)
         self.loaded = models.prepare(pipe, options)
@@ -92,8 +100,6 @@ class Wan:
         self.loaded.pipe.blind = 0 not in known
         first = known.get(0, np.full((request.height, request.width, 3), _GREY, np.uint8))
         last = known.get(request.span.count - 1) if request.span.count > 1 else None
-        if self._ends and last is None:
-            last = first
         pictures = {"image": Image.fromarray(first)}
         return pictures if last is None else {**pictures, "last_image": Image.fromarray(last)}
 
