@@ -5,6 +5,7 @@ from pathlib import Path
 import onnx
 import onnxslim
 
+from export.branches import rename_branch_outputs
 from export.graph_file import is_large, read_graph, rewritten, write_graph
 
 
@@ -20,6 +21,7 @@ def simplify(path: Path) -> str | None:
     slim = onnxslim.slim(model)
     if _signature(slim) != before:
         return f"onnxslim would have changed inputs or outputs of {path.name}"
+    rename_branch_outputs(slim)  # TensorRT wants another name for what each branch gives
     with rewritten(path) as made:
         write_graph(slim, made)
     return None

@@ -198,6 +198,15 @@ def test_both_branches_of_a_decoder_say_the_same_in_fewer_bytes(
     assert opset(read_graph(decoder)) <= OPSET
 
 
+def test_what_branches_give_gets_names_of_its_own(decoder: Path) -> None:
+    """Optimum gives them the same, which TensorRT refuses."""
+    simplify(decoder)
+    whole, *branches = graphs(read_graph(decoder).graph)
+    names = [value.name for graph in (whole, *branches) for value in graph.output]
+    assert len(branches) == 2
+    assert len(set(names)) == len(names) == 6
+
+
 def test_half_precision_is_what_is_computed_with(vision: Path) -> None:
     to_fp16(vision)
     assert not _float_weights(vision)

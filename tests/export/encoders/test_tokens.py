@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderVidTok
 from numpy.typing import NDArray
 
+from export.encoders import load
 from export.encoders.load import ModelFilesError, UnsupportedModelError, load_token_codec
 from export.encoders.still import flattened
 from export.encoders.tokens import DECODER, ENCODER, TokenCodec, to_code
@@ -209,6 +210,30 @@ def test_a_checkpoint_may_halve_time_and_space_at_other_layers(tmp_path: Path) -
     assert codec.model.temporal_compression_ratio == 2
     codec.export(tmp_path)
     assert np.array_equal(_encoded(tmp_path / ENCODER, pictures), codec.encode(pictures))
+
+
+def test_a_checkpoint_is_fetched_from_the_hub_at_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(tiny_vidtok_model().state_dict(), tmp_path / "vidtok.ckpt")
+    asked: list[tuple[str, str, str | None, str | None]] = []
+
+    def fetch(place: str, name: str, *, subfolder: str | None, revision: str | None) -> str:
+        asked.append((place, name, subfolder, revision))
+        return str(tmp_path / name)
+
+    monkeypatch.setattr(load, "hf_hub_download", fetch)
+    load_token_codec("some/model", "0" * 40, "checkpoints", input_px=INPUT_PX, weights="vidtok.ckpt")
+    assert asked == [("some/model", "vidtok.ckpt", "checkpoints", "0" * 40)]
+
+
+def test_a_hub_that_does_not_answer_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise OSError("cannot reach\nthe hub")
+
+    monkeypatch.setattr(load, "hf_hub_download", fail)
+    with pytest.raises(ModelFilesError, match=r"^some/model at 0+: config\.json: cannot reach the hub$"):
+        load_token_codec("some/model", "0" * 40, input_px=INPUT_PX)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
