@@ -4,8 +4,9 @@
     [broker]   host, port = 1883, envelope = "none"
     [bundle]   path, engine_cache (TensorRT engines are kept there; without it TensorRT is not used)
     [spool]    path, max_bytes = 64 MiB
-    [encode]   planes (bundle's default; twice as many where a scene begins), segment_ms = 2000,
-               still_bytes = 116, threads = 1, beams = 1 (sentences that the captioner follows at once)
+    [encode]   planes (bundle's default; twice as many where a scene begins), vector = true (the embedding is
+               sent where the bundle has one), segment_ms = 2000, still_bytes = 116, threads = 1,
+               beams = 1 (sentences that the captioner follows at once)
     [[camera]] name, source
 
 Paths are relative to the file's folder.
@@ -68,12 +69,13 @@ class CameraSource(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Encode(Struct, frozen=True, forbid_unknown_fields=True):
-    """How segments are encoded; `planes` of the appearance tokens are sent.
+    """How segments are encoded; `planes` of the appearance tokens are sent, and the embedding if `vector`.
 
     The packets of a scene at rest take `still_bytes` between two refreshes, which are a minute apart at most.
     """
 
     planes: Annotated[int, Meta(ge=0, le=255)] | None = None
+    vector: bool = True
     segment_ms: Annotated[int, Meta(ge=500, le=30_000)] = 2000
     still_bytes: Annotated[int, Meta(ge=0, le=65535)] = STILL_BYTES
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
@@ -106,6 +108,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         cache = Path(self.bundle.engine_cache) if self.bundle.engine_cache else None
         return Settings(
             planes=self.encode.planes,
+            vector=self.encode.vector,
             segment_ms=self.encode.segment_ms,
             still_bytes=self.encode.still_bytes,
             threads=self.encode.threads,

@@ -2,10 +2,9 @@
 
     checkpoints + footage -> ONNX graphs, tokenizer, coding tables -> bundle.toml with every file's hash
 
-Everything is written beside the old bundle and takes its place only when it is complete.
+Everything is written beside the old bundle, checked against PyTorch, and takes its place only then.
 """
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -19,25 +18,28 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import VisionEncoderDecoderModel
 
-from export.captioner_graphs import DECODER, ENCODER, export_captioner
+from export.captioners.captioner import DECODER, ENCODER
+from export.captioners.vision_encoder_decoder import export_captioner
 from export.data import footage
-from export.data.phrases import CAMERA_PHRASES
-from export.grammar import Grammar
 from export.graph import export_module
+from export.manifest import publish, write_manifest
+from export.reference import TinyReference
+from export.sayable import sayable
 from export.tables import text_tables, token_tables
 from export.train.appearance import COARSE_PLANES, Codec, load_decoder, load_pictures, to_input
 from export.train.captioner import load_captioner, spoken
 from export.train.loop import load_average
+from export.verify import Runtime, VerifyError, verify
 from models.tiny import appearance, captioner, refiner, renderer
 from models.tiny.motion import FLOW_SCALE, FRAMES, KEY_PX, SIDE
+from wire.bundle import Bundle
 from wire.words import SIZE
 
 CHECKPOINTS = ("captioner.pt", "appearance.pt", "renderer.pt")
 REFINER_GRAPH = "receiver/refiner.onnx"
 REFINER = "refiner.pt"  # optional: without it, warped keyframes are shown as they are
 DEFAULT_PLANES = 8
-SCENE_CAPTIONS = 3000  # sentences of the grammar that the text tables see beside the written captions
-MOVING_CAPTIONS = 0.3  # share of captions that end in what the camera does
+GOLDEN = "golden.npz"
 
 
 class BuildError(RuntimeError):
@@ -67,12 +69,19 @@ class ClampedDecoder(nn.Module):
 
 
 def build_tiny(
-    bundle: Path, checkpoints: Path, folder: Path, note: Callable[[str], None], *, int8: bool = False
+    bundle: Path,
+    checkpoints: Path,
+    folder: Path,
+    runtime: Runtime,
+    note: Callable[[str], None],
+    *,
+    int8: bool = False,
 ) -> None:
     """Build the bundle from the checkpoints of CHECKPOINTS and `tokenizer.json`.
 
-    `decoder.pt` and `refiner.pt` are used where they are; with `int8`, captions are decoded in 8 bits.
-    Raises BuildError, TrainingError or FootageError; the bundle that was there is then untouched.
+    `decoder.pt` and `refiner.pt` are used where they are; with `int8`, captions are decoded in 8 bits. `note`
+    is told what begins; `runtime` runs the graphs that are checked. Raises BuildError,
+    TrainingError, FootageError or VerifyError; the bundle that was there is then untouched.
     """
     tokenizer_file = checkpoints / "tokenizer.json"
     if not tokenizer_file.exists():
@@ -85,8 +94,11 @@ def build_tiny(
     bundle.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=bundle.parent, prefix=".build-") as scratch:
         made = Path(scratch)
+        golden = TinyReference()
         note("captioner")
-        export_captioner(_captioner(checkpoints / "captioner.pt", tokenizer_file), made / "sender", int8=int8)
+        speaker = _captioner(checkpoints / "captioner.pt", tokenizer_file)
+        export_captioner(speaker, made / "sender", int8=int8)
+        golden.add_captioner(speaker, tokenizer_file)
         (made / "tables").mkdir()
         shutil.copyfile(tokenizer_file, made / "tables/tokenizer.json")
         note("appearance")
@@ -95,17 +107,25 @@ def build_tiny(
         load_decoder(checkpoints / "decoder.pt", codec)
         codec.eval()
         _export_appearance(codec, made)
+        golden.add_appearance(TokenEncoder(codec.encoder), ClampedDecoder(codec.decoder))
         note("renderer")
         motion, repair = renderer.FlowDenoiser(SIZE), refiner.Refiner(SIZE)
         load_average(checkpoints / "renderer.pt", motion)
         if (checkpoints / REFINER).exists():
             load_average(checkpoints / REFINER, repair)
             _export_refiner(repair, made)
+            golden.add_refiner(repair)
         _export_renderer(motion, made)
+        golden.add_renderer(motion)
         note("tables")
         _write_tables(codec, folder, made)
-        _write_manifest(made, bundle.name)
-        _publish(made, bundle)
+        _save_tables(made / GOLDEN, golden.arrays)
+        write_manifest(made, _fields(made, bundle.name, int8=int8))
+        note("verification")
+        misses = verify(Bundle.load(made), runtime).misses()
+        if misses:
+            raise VerifyError(f"{bundle}: not built, for it differs from PyTorch: {'; '.join(misses)}")
+        publish(made, bundle)
 
 
 def _captioner(checkpoint: Path, tokenizer_file: Path) -> VisionEncoderDecoderModel:
@@ -152,19 +172,10 @@ def _export_refiner(repair: nn.Module, made: Path) -> None:
 
 
 def _write_tables(codec: Codec, folder: Path, made: Path) -> None:
-    _save_tables(made / "tables/text.npz", text_tables(sayable(folder)))
+    _save_tables(made / "tables/text.npz", text_tables(sayable(spoken(folder))))
     tokens = encode_pictures(codec.encoder, folder)
     weights = appearance.change_weights(codec.encoder)[:COARSE_PLANES].numpy()
     _save_tables(made / "tables/tokens.npz", token_tables(tokens, appearance.LEVELS, COARSE_PLANES, weights))
-
-
-def sayable(folder: Path) -> list[str]:
-    """Captions as devices send them: written ones and sentences, most of them with a camera at rest."""
-    random, grammar = np.random.default_rng(0), Grammar.shipped()
-    texts = spoken(folder) + [grammar.draw(random) for _ in range(SCENE_CAPTIONS)]
-    phrases = [phrase for phrase in CAMERA_PHRASES if phrase and phrase != "camera static"]
-    moving = random.random(len(texts)) < MOVING_CAPTIONS
-    return [f"{t} {random.choice(phrases)}" if moves else t for t, moves in zip(texts, moving, strict=True)]
 
 
 def _save_tables(path: Path, tables: Mapping[str, NDArray[np.generic]]) -> None:
@@ -183,64 +194,50 @@ def encode_pictures(encoder: nn.Module, folder: Path) -> NDArray[np.uint8]:
     return np.concatenate(rows)
 
 
-def _write_manifest(made: Path, name: str) -> None:
-    files = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
-    hashes = "\n".join(f'"{f}" = "{hashlib.sha256((made / f).read_bytes()).hexdigest()}"' for f in files)
-    repaired = f'refiner = "{REFINER_GRAPH}"\n' if (made / REFINER_GRAPH).exists() else ""
-    layout = ", ".join(f'"{tile}"' for tile in captioner.LAYOUT)
-    (made / "bundle.toml").write_text(
-        f"""schema = 1
-name = "{name}"
-licence = "Apache-2.0"
-
-[captioner]
-encoder = "sender/{ENCODER}"
-decoder = "sender/{DECODER}"
-tokenizer = "tables/tokenizer.json"
-max_tokens = {captioner.MAX_TOKENS}
-start_token = {captioner.START}
-end_token = {captioner.END}
-tile_px = {captioner.TILE_PX}
-mean = {list(captioner.MEAN)}
-std = {list(captioner.DEVIATION)}
-layout = [{layout}]
-motion_words = true
-
-[appearance]
-encoder = "sender/appearance_encoder.onnx"
-tables = "tables/tokens.npz"
-input_px = {appearance.IMAGE_PX}
-grid = [{appearance.GRID}, {appearance.GRID}]
-levels = {appearance.LEVELS}
-planes = {appearance.PLANES}
-coarse_planes = {COARSE_PLANES}
-default_planes = {DEFAULT_PLANES}
-
-[text]
-tables = "tables/text.npz"
-
-[renderer]
-backend = "preview"
-decoder = "receiver/appearance_decoder.onnx"
-denoiser = "receiver/flow_denoiser.onnx"
-{repaired}
-[renderer.options]
-frames = {FRAMES}
-side = {SIDE}
-key_px = {KEY_PX}
-flow_scale = {FLOW_SCALE}
-words = {renderer.WORDS}
-time_shift = {renderer.TIME_SHIFT}
-
-[files]
-{hashes}
-"""
-    )
-
-
-def _publish(made: Path, bundle: Path) -> None:
-    """Move the new files over the old ones, the manifest last: until then the old hashes do not match."""
-    files = sorted(path.relative_to(made) for path in made.rglob("*") if path.is_file())
-    for name in sorted(files, key=lambda f: f.name == "bundle.toml"):
-        (bundle / name).parent.mkdir(parents=True, exist_ok=True)
-        (made / name).replace(bundle / name)
+def _fields(made: Path, name: str, *, int8: bool) -> dict[str, object]:
+    """Say of the files in `made` what bundle.toml does."""
+    receiver = {"decoder": "receiver/appearance_decoder.onnx", "denoiser": "receiver/flow_denoiser.onnx"}
+    if (made / REFINER_GRAPH).exists():
+        receiver["refiner"] = REFINER_GRAPH
+    return {
+        "name": name,
+        "licence": "Apache-2.0",
+        "precision": "int8" if int8 else "fp32",
+        "golden": GOLDEN,
+        "captioner": {
+            "encoder": f"sender/{ENCODER}",
+            "decoder": f"sender/{DECODER}",
+            "tokenizer": "tables/tokenizer.json",
+            "max_tokens": captioner.MAX_TOKENS,
+            "start_token": captioner.START,
+            "end_token": captioner.END,
+            "tile_px": captioner.TILE_PX,
+            "mean": captioner.MEAN,
+            "std": captioner.DEVIATION,
+            "layout": captioner.LAYOUT,
+            "motion_words": True,
+        },
+        "appearance": {
+            "encoder": "sender/appearance_encoder.onnx",
+            "tables": "tables/tokens.npz",
+            "input_px": appearance.IMAGE_PX,
+            "grid": (appearance.GRID, appearance.GRID),
+            "levels": appearance.LEVELS,
+            "planes": appearance.PLANES,
+            "coarse_planes": COARSE_PLANES,
+            "default_planes": DEFAULT_PLANES,
+        },
+        "text": {"tables": "tables/text.npz"},
+        "renderer": {
+            "backend": "preview",
+            **receiver,
+            "options": {
+                "frames": FRAMES,
+                "side": SIDE,
+                "key_px": KEY_PX,
+                "flow_scale": FLOW_SCALE,
+                "words": renderer.WORDS,
+                "time_shift": renderer.TIME_SHIFT,
+            },
+        },
+    }

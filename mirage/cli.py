@@ -5,6 +5,7 @@ mirage edge | cloud | export | bench  ...           mirage/<group>_commands.py, 
 """
 
 import importlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -76,6 +77,9 @@ def encode(
     ] = 1,
     seconds: Seconds = None,
     *,
+    vector: Annotated[
+        bool, typer.Option("--vector/--no-vector", help="Send the image embedding, if the bundle has one.")
+    ] = True,
     json: Json = False,
 ) -> None:
     """Turn a video into a file of packets, and say what each byte is spent on."""
@@ -83,7 +87,12 @@ def encode(
     from mirage import encode as command
 
     settings = Settings(
-        planes=planes, segment_ms=segment_ms, still_bytes=still_bytes, threads=threads, beams=beams
+        planes=planes,
+        vector=vector,
+        segment_ms=segment_ms,
+        still_bytes=still_bytes,
+        threads=threads,
+        beams=beams,
     )
     command.main(video, output, bundle, settings, seconds, json=json)
 
@@ -151,6 +160,7 @@ def main() -> None:
     """Run the command; a known error is one line on stderr, exit 2 for the user's mistake, else 1."""
     # An exception, so that half-written files are removed; long-running commands set handlers of their own.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")  # read at its import, where it would begin to talk
     try:
         app()
     except mistakes() as error:

@@ -26,6 +26,7 @@ _MISTAKES = (
     ("export.build", "BuildError"),
     ("export.card", "CardError"),
     ("export.captioners.captioner", "UnsupportedModelError"),
+    ("export.captioners.folder", "ModelFilesError"),
     ("export.recipe", "RecipeError"),
     ("export.data.footage", "FootageError"),
     ("export.data.pack", "PackError"),

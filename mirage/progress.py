@@ -17,6 +17,25 @@ console = Console(stderr=True)
 
 
 @contextlib.contextmanager
+def parts_shown(total: int) -> Iterator[Callable[[str], None]]:
+    """Show a bar while the body runs; tell what it gives the name of each part that begins."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bar = Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
+    )
+    with bar:
+        task = bar.add_task("", total=total)
+        begun = False
+
+        def begin(part: str) -> None:
+            nonlocal begun
+            bar.update(task, description=part, advance=int(begun))
+            begun = True
+
+        yield begin
+
+
+@contextlib.contextmanager
 def steps_shown(what: str, total: int | None) -> Iterator[Callable[[], None]]:
     """Show a bar while the body runs; call what it gives once for every finished step."""
     bar = Progress(

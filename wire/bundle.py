@@ -181,6 +181,16 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
             sender.append(self.golden)
         return frozenset(sender)
 
+    def precision_of(self, graph: str) -> Precision:
+        """Say in what precision a graph computes: the receiver's in fp32, the sender's as the bundle says.
+
+        But in int8 a token encoder stays in fp32: its output is the code itself, of which nothing may be lost.
+        """
+        if graph not in self.edge_graphs():
+            return "fp32"
+        exact = self.appearance is not None and graph == self.appearance.encoder
+        return "fp32" if exact and self.precision == "int8" else self.precision
+
     def edge_graphs(self) -> tuple[str, ...]:
         """Name the sender's ONNX graphs."""
         graphs = [self.captioner.encoder, self.captioner.decoder]

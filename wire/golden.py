@@ -49,11 +49,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How near a graph came to PyTorch: worst absolute error, lowest cosine; share of equal integers."""
+    """How near a graph came to PyTorch: worst absolute error, lowest cosine; share of equal integers.
+
+    `scale` is the largest number that was expected: what an error is to be held against.
+    """
 
     max_abs_error: float
     cosine: float
     equal: float
+    scale: float = 0.0
 
     def worse(self, other: "Agreement") -> "Agreement":
         """Give the worse of both, number by number."""
@@ -61,6 +65,7 @@ class Agreement:
             max(self.max_abs_error, other.max_abs_error),
             min(self.cosine, other.cosine),
             min(self.equal, other.equal),
+            max(self.scale, other.scale),
         )
 
 
@@ -151,7 +156,9 @@ def _compared(wanted: Array, found: Array) -> Agreement:
         return Agreement(0.0, 1.0, float((wanted == found).mean()) if wanted.size else 1.0)
     a, b = wanted.astype(np.float64).ravel(), found.astype(np.float64).ravel()
     if not np.isfinite(b).all():
-        return Agreement(float("inf"), -1.0, 1.0)
+        return Agreement(float("inf"), -1.0, 1.0, float(np.abs(a).max(initial=0.0)))
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     cosine = float(a @ b) / norm if norm else float(np.array_equal(a, b))
-    return Agreement(float(np.abs(a - b).max(initial=0.0)), cosine, 1.0)
+    return Agreement(
+        float(np.abs(a - b).max(initial=0.0)), cosine, 1.0, float(np.abs(a).max(initial=0.0))
+    )

@@ -16,7 +16,8 @@ from edge.appearance import AppearanceEncoder
 from edge.captioner import Captioner
 from edge.motion import estimate_motion
 from export.build import BuildError, build_tiny
-from export.captioner_graphs import DECODER, export_captioner
+from export.captioners.captioner import DECODER
+from export.captioners.vision_encoder_decoder import export_captioner
 from export.data.footage import FootageError
 from export.data.grids import photo_grids, segment_grids
 from export.train.appearance import AppearanceTask, Codec

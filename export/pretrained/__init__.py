@@ -1,0 +1,1 @@
+"""Bundles of pre-trained models, named by a recipe."""

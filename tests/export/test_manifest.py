@@ -1,0 +1,56 @@
+"""bundle.toml as it is written: readable, hashed, without what is not there."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from export.manifest import publish, write_manifest
+from export.tables import text_tables
+from tests.wire.sample import CAPTIONS
+from wire.bundle import Bundle
+
+FIELDS: dict[str, object] = {
+    "name": "own",
+    "licence": "MIT",
+    "captioner": {
+        "encoder": "sender/a.onnx", "decoder": "sender/b.onnx", "tokenizer": "sender/t.json",
+        "max_tokens": 4, "start_token": 1, "end_token": 2, "tile_px": 8,
+        "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "layout": ("frame",),
+    },
+    "text": {"tables": "text.npz"},
+    "renderer": {
+        "backend": "diffusers",
+        "models": {"pipeline": {"model": "./pipe"}},
+        "options": {"pipeline": "ltx", "steps": 3},
+    },
+    "training": {"captioner": "./blip"},
+}  # fmt: skip
+
+
+def made(folder: Path) -> Path:
+    (folder / "sender").mkdir(parents=True)
+    for name in ("a.onnx", "b.onnx", "t.json"):
+        (folder / "sender" / name).write_bytes(name.encode())
+    np.savez(folder / "text.npz", allow_pickle=False, **text_tables(CAPTIONS))
+    write_manifest(folder, FIELDS)
+    return folder
+
+
+def test_what_is_written_can_be_loaded(tmp_path: Path) -> None:
+    bundle = Bundle.load(made(tmp_path / "own"))
+    assert bundle.manifest.renderer.models["pipeline"].place(bundle.root) == str(bundle.root / "pipe")
+    assert bundle.manifest.files["sender/a.onnx"] == hashlib.sha256(b"a.onnx").hexdigest()
+    text = (bundle.root / "bundle.toml").read_text()
+    assert "appearance" not in text
+    assert "quality" not in text
+
+
+def test_a_bundle_takes_its_place_over_an_old_one(tmp_path: Path) -> None:
+    old, new = made(tmp_path / "old"), made(tmp_path / "new")
+    (old / "sender/a.onnx").write_bytes(b"old")
+    (old / "pipe").mkdir()
+    publish(new, old)
+    assert Bundle.load(old).path("sender/a.onnx").read_bytes() == b"a.onnx"
+    assert (old / "pipe").is_dir()
+    assert not list(new.rglob("*.onnx"))
