@@ -56,6 +56,7 @@ class AnimateDiff:
             _check_size(pipe, info, models.where("ip_adapter"))
         self.loaded = models.prepare(pipe, options)
         self.multiple = pipe.vae_scale_factor
+        self.carries = options.carries
         self._info = info
         self._models = models
         self._options = options

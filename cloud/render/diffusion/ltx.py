@@ -31,7 +31,7 @@ class Ltx:
         self.loaded = models.prepare(pipe, options)
         self.stride = pipe.vae_temporal_compression_ratio
         self.multiple = pipe.vae_spatial_compression_ratio * pipe.transformer_spatial_patch_size
-        self.lead = options.carries
+        self.carries = self.lead = options.carries
         self._options = options
 
     def slots(self, span: Span, pictures: Pictures) -> tuple[Slot, ...]:

@@ -41,10 +41,9 @@ class Loaded:
     @contextmanager
     def economised(self) -> Iterator[None]:
         """Take less memory: offload from now on, which changes no pixel; decode in tiles meanwhile."""
-        if self.device == "cuda":
+        if self.device == "cuda" and self.offload != "sequential":
             self.offload = "model" if self.offload == "none" else "sequential"
             offload(self.pipe, self.offload)
-            torch.cuda.empty_cache()
         self.pipe.vae.enable_tiling()
         try:
             yield

@@ -97,7 +97,7 @@ class DiffusionRenderer:
 
     @property
     def carries(self) -> int:
-        return self._options.carries
+        return self._film.carries
 
     def render(
         self,
@@ -238,7 +238,7 @@ class DiffusionRenderer:
 
     def _carried(self, clip: _Clip, span: Span, width: int, height: int) -> Frames | None:
         carried = clip.context.carried
-        if carried is None or not len(carried) or not self._options.carries:
+        if carried is None or not len(carried) or not self._film.carries:
             return None
         chosen = carried_indices(span, clip.shown, len(carried)) if span.lead else np.array([-1])
         return _all_fitted(carried[chosen], width, height)

@@ -56,7 +56,7 @@ class Request:
 
     def on_step_end(self, *_state: object) -> dict[str, torch.Tensor]:
         """Stop where nobody waits any more. A GPU is waited for: else it would be steps behind."""
-        if torch.cuda.is_available():
+        if torch.cuda.is_initialized():
             torch.cuda.synchronize()
         if self.cancelled():
             raise RenderCancelledError
@@ -66,13 +66,15 @@ class Request:
 class Film(Protocol):
     """A pipeline that was loaded; frames come in numbers of stride * n + 1, sides are multiples.
 
-    `lead`: how many carried frames are its first ones at most. `sees`: it takes keyframes, and if it
-    `reaches`, the next one at its own time, beyond the segment.
+    `carries`: how many frames of the clip before it goes on from; `lead`: how many of them are its own first
+    ones at most. `sees`: it takes keyframes, and if it `reaches`, the next one at its own time, beyond the
+    segment.
     """
 
     loaded: Loaded
     stride: int
     multiple: int
+    carries: int
     lead: int
     sees: bool
     reaches: bool

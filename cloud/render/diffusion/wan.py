@@ -68,7 +68,7 @@ class Wan:
         self.loaded = models.prepare(pipe, options)
         self.stride = pipe.vae_scale_factor_temporal
         self.multiple = pipe.vae_scale_factor_spatial * config.patch_size[1]
-        self.lead = options.carries if self.sees else 0
+        self.carries = self.lead = options.carries if self.sees else 0
 
     def slots(self, span: Span, pictures: Pictures) -> tuple[Slot, ...]:
         if not self.sees:
