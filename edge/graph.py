@@ -153,6 +153,7 @@ class Call:
         self._places = places
         self._names = [name for name, _ in places]
         self._binding = session.io_binding()
+        self._given: dict[str, Value] = {}
 
     def feed(self, name: str, array: Array) -> None:
         """Bind an array of the processor: no copy is made there, so it must not change before `run`."""
@@ -163,10 +164,11 @@ class Call:
 
     def give(self, name: str, value: Value) -> None:
         """Bind what another call left where it ran."""
+        self._given[name] = value  # ONNX Runtime 1.23 does not keep it, nor the array that it was made of
         self._binding.bind_ortvalue_input(name, value)
 
     def run(self) -> dict[str, Value]:
-        """Run on what is bound, or raise RunError; the results are not overwritten by the next run."""
+        """Run on what is bound, or raise RunError. Read the results, or give them on, before the next run."""
         begun = perf_counter()
         for name, device in self._places:  # anew: a bound output would be written over, and has its old shape
             self._binding.bind_output(name, device)
