@@ -107,17 +107,17 @@ class TokenCodec:
     def samples(self, pixels: Tensor) -> Mapping[str, list[Sample]]:
         """Give what the original makes of pictures (N, 3, S, S) in 0..1, one by one, by graph.
 
-        Every other picture is decoded with half its planes, as a receiver does that got no more.
+        Each is decoded twice: with all planes, and with half of them, as a receiver does that got no more.
         """
         encoded, decoded = [], []
-        for number, picture in enumerate(pixels.split(1)):
+        for picture in pixels.split(1):
             tokens = self.encode(picture)
-            code = to_code(tokens)
-            if number % 2:
-                code[:, (self.planes + 1) // 2 :] = 0
-            image = self._decode_code(torch.from_numpy(code)).numpy()
             encoded.append(Sample({"image": picture.cpu().numpy()}, {"tokens": tokens.astype(np.int32)}))
-            decoded.append(Sample({"code": code}, {"image": image}))
+            for known in (self.planes, (self.planes + 1) // 2):
+                code = to_code(tokens)
+                code[:, known:] = 0
+                image = self._decode_code(torch.from_numpy(code)).numpy()
+                decoded.append(Sample({"code": code}, {"image": image}))
         return {ENCODER: encoded, DECODER: decoded}
 
     def _decode_code(self, code: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -74,7 +73,7 @@ class VectorEncoder:
         shown = [pixels[at : at + 1] for at in range(len(pixels))]
         return {
             GRAPH: [
-                Sample({"pixel_values": np.asarray(one)}, {"embedding": self.embed(one).numpy()})
+                Sample({"pixel_values": one.cpu().numpy()}, {"embedding": self.embed(one).numpy()})
                 for one in shown
             ]
         }
