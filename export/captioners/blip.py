@@ -97,6 +97,7 @@ class BlipCaptioner(Traits):
             start_token=token(text.bos_token_id, "text_config.bos_token_id"),
             end_token=token(text.sep_token_id, "text_config.sep_token_id"),
             tokenizer_json=prepared.tokenizer_json,
+            positions=text.max_position_embeddings,
             parameters=model.num_parameters(),
             model=model,
         )

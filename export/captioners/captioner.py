@@ -24,7 +24,7 @@ class UnsupportedModelError(ValueError):
 class Captioner(Protocol):
     """A captioner with its weights: `mean` and `std` are of RGB in 0..1, `input_px` is its picture's side.
 
-    `kind` is the config's model_type.
+    `kind` is the config's model_type, `positions` how many tokens it can say in a row.
     """
 
     @property
@@ -42,6 +42,8 @@ class Captioner(Protocol):
     @property
     def tokenizer_json(self) -> str: ...
     @property
+    def positions(self) -> int: ...
+    @property
     def parameters(self) -> int: ...
 
     def export(self, folder: Path) -> None:
@@ -51,7 +53,10 @@ class Captioner(Protocol):
         """Give what the original model makes of pixels (1, 3, S, S), by graph; shapes are always the same."""
 
     def greedy(self, pixels: Tensor, max_tokens: int) -> list[int]:
-        """Give the original model's greedy tokens for pixels (1, 3, S, S), without start and end."""
+        """Give the original model's greedy tokens for pixels (1, 3, S, S), without start and end.
+
+        Raises UnsupportedModelError for more than `positions`.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class Traits:
     start_token: int
     end_token: int
     tokenizer_json: str
+    positions: int
     parameters: int
 
     def generation(self, tokens: int, *, ended: bool = True) -> GenerationConfig:
@@ -81,6 +87,10 @@ class Traits:
 
         The model's own defaults (beams, penalties, forced tokens) are left out.
         """
+        if tokens > self.positions:
+            raise UnsupportedModelError(
+                f"max_tokens is {tokens}, but the {self.kind} captioner can say {self.positions} in a row"
+            )
         return GenerationConfig(
             max_new_tokens=tokens, min_new_tokens=0 if ended else tokens, num_beams=1, do_sample=False,
             bos_token_id=self.start_token, decoder_start_token_id=self.start_token,

@@ -100,6 +100,7 @@ class GitCaptioner(Traits):
             start_token=token(config.bos_token_id, "bos_token_id"),
             end_token=token(config.eos_token_id, "eos_token_id"),
             tokenizer_json=prepared.tokenizer_json,
+            positions=config.max_position_embeddings,
             parameters=model.num_parameters(),
             model=model,
         )

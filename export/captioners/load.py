@@ -58,10 +58,11 @@ def load_captioner(place: str, revision: str | None, subfolder: str = "", device
     where files are missing or damaged.
     """
     folder = model_folder(place, revision, subfolder)
+    name = folder if revision is None else f"{place} at {revision}"
     architecture = _architecture(folder)
     kind = _KINDS.get(architecture)
     if kind is None:
-        raise UnsupportedModelError(f"{folder}: class {architecture} cannot be exported; {_SUPPORTED}")
+        raise UnsupportedModelError(f"{name}: class {architecture} cannot be exported; {_SUPPORTED}")
     ready = prepared(folder)
     weights = require(folder, WEIGHTS)
     try:
@@ -70,7 +71,7 @@ def load_captioner(place: str, revision: str | None, subfolder: str = "", device
         kind.captioner.check(config)
         return kind.captioner.of(_network(kind.network, weights).to(device), ready)
     except UnsupportedModelError as error:
-        raise UnsupportedModelError(f"{folder}: {architecture}: {error}; {_SUPPORTED}") from error
+        raise UnsupportedModelError(f"{name}: {architecture}: {error}; {_SUPPORTED}") from error
 
 
 def _architecture(folder: Path) -> str:

@@ -113,6 +113,7 @@ class EncoderDecoderCaptioner(Traits):
             ),
             end_token=token(_first(generation.eos_token_id, config.eos_token_id), "eos_token_id"),
             tokenizer_json=prepared.tokenizer_json,
+            positions=config.decoder.n_positions,
             parameters=model.num_parameters(),
             model=model,
         )

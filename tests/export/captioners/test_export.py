@@ -17,7 +17,7 @@ from edge.decoder import Decoder, Speech
 from edge.runtime import Runtime
 from edge.vocabulary import Vocabulary
 from export.captioners.blip import BlipCaptioner
-from export.captioners.captioner import DECODER, DEPTH, ENCODER, Captioner
+from export.captioners.captioner import DECODER, DEPTH, ENCODER, Captioner, UnsupportedModelError
 from export.captioners.git import GitCaptioner
 from export.captioners.load import load_captioner
 from export.captioners.vision_encoder_decoder import EncoderDecoderCaptioner
@@ -169,6 +169,14 @@ def test_every_graph_loads_where_python_3_10_does(exported: Exported) -> None:
         onnx.checker.check_model(graph)
         assert graph.ir_version <= 10
         assert {(opset.domain, opset.version) for opset in graph.opset_import} == {("", 18)}
+
+
+def test_more_tokens_than_there_are_positions_are_refused(exported: Exported) -> None:
+    picture = pictures(exported.captioner, 1)[0]
+    assert exported.captioner.positions == 64
+    assert len(exported.captioner.greedy(picture, 64)) <= 64
+    with pytest.raises(UnsupportedModelError, match=r"max_tokens is 65, but .* can say 64 in a row"):
+        exported.captioner.greedy(picture, 65)
 
 
 def test_another_encoder_and_its_projection_are_exported_too(tmp_path: Path) -> None:

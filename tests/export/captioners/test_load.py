@@ -261,6 +261,9 @@ def test_a_hub_model_is_read_at_its_commit(
     snapshots = tmp_path / "models--microsoft--git-base-coco" / "snapshots"
     shutil.copytree(git, snapshots / COMMIT)
     assert load_captioner("microsoft/git-base-coco", COMMIT).kind == "git"
+    changed(snapshots / COMMIT / "config.json", architectures=["GitModel"])
+    with pytest.raises(UnsupportedModelError, match=f"^microsoft/git-base-coco at {COMMIT}: class GitModel"):
+        load_captioner("microsoft/git-base-coco", COMMIT)
     with pytest.raises(ModelFilesError, match=f"microsoft/git-base-coco at {'0' * 40}: "):
         load_captioner("microsoft/git-base-coco", "0" * 40)
     with pytest.raises(ModelFilesError, match="no hub id at"):
