@@ -1,11 +1,24 @@
 """The doctor: everything is tried, and what fails is said in one line."""
 
+import re
 from pathlib import Path
 
+import pytest
+from structlog.testing import capture_logs
+
+pytest.importorskip("onnx", reason="onnx is not installed: it writes the graphs of these tests")
+
+from edge.config import Config, load
 from edge.doctor import Finding, examine
+from edge.engine import INDEX, EngineCache
+from edge.engine_build import Order, deliver
+from edge.profile import Plan
 from mirage.demo.broker import LoopbackBroker, free_port
+from tests.edge.bundles import DECODER, GRAPHS, write_running_bundle
 from tests.edge.films import panned, texture, write_film
-from tests.edge.settings import config_of
+from tests.edge.settings import config_of, write_config
+from tests.edge.workshop import HOST, StandIn
+from wire.bundle import Bundle
 
 
 def by_name(findings: list[Finding]) -> dict[str, Finding]:
@@ -19,8 +32,12 @@ def test_a_device_where_everything_works_is_healthy(
     found = by_name(examine(config_of(tmp_path, broker.port, tiny, {"door": str(film)})))
     assert [name for name, finding in found.items() if not finding.ok] == []
     assert list(found) == [
-        "software", "opencv", "onnxruntime", "bundle", "models", "spool", "broker", "camera door",
+        "software", "opencv", "onnxruntime", "gpu", "bundle", "models",
+        "graph sender/encoder_model.onnx", "graph sender/decoder_model_merged.onnx",
+        "graph sender/appearance_encoder.onnx", "spool", "broker", "camera door",
     ]  # fmt: skip
+    assert re.fullmatch(r"\w+, \d+\.\d ms", found["graph sender/encoder_model.onnx"].detail)
+    assert re.fullmatch(r"\w+, \d+\.\d ms a step", found["graph sender/decoder_model_merged.onnx"].detail)
     assert "320x180 at 25 frames/s, file of 0.2 s" in found["camera door"].detail
 
 
@@ -42,3 +59,54 @@ def test_looking_at_a_device_makes_no_spool(tmp_path: Path, tiny: Path) -> None:
     assert spool.ok
     assert "will be made" in spool.detail
     assert not Path(config.spool.path).exists()
+
+
+def engines_config(folder: Path) -> Config:
+    """Write settings for a small bundle with an engine cache, built by a stand-in."""
+    bundle = write_running_bundle(folder / "bundle")
+    loaded = Bundle.load(bundle, "edge")
+    for name in GRAPHS:
+        order = Order(name, loaded.path(name), Plan("fp16", ()), loaded.golden().samples(name))
+        deliver(order, EngineCache(folder / "engines"), StandIn(), HOST)
+    path = write_config(folder, free_port(), bundle, {"door": "gone.mp4"})
+    path.write_text(path.read_text().replace("[bundle]", '[bundle]\nengine_cache = "engines"'))
+    return load(path)
+
+
+def test_engines_are_named_with_their_precision(tmp_path: Path) -> None:
+    config = engines_config(tmp_path)
+    found = by_name(examine(config))["engines"]
+    assert found.ok
+    assert found.detail.endswith(", ".join(f"{name} in fp16" for name in sorted(GRAPHS)))
+
+
+def test_what_is_wrong_with_engines_is_named_with_what_runs_instead(tmp_path: Path) -> None:
+    config = engines_config(tmp_path)
+    engine = next((tmp_path / "engines").glob("decoder-*.engine"))
+    engine.write_bytes(b"half")
+    with capture_logs():
+        found = by_name(examine(config))
+    assert not found["engines"].ok
+    assert f"{engine}: engine.bytes is 4, engines.json says" in found["engines"].detail
+    graph = found[f"graph {DECODER}"]
+    assert not graph.ok  # of another machine's engine, or of this one's damage: both are passed over
+    assert re.match(r"\w+, [\d.]+ ms a step, for want of better: TensorRT engine: ", graph.detail)
+    assert found["models"].ok
+
+
+def test_an_index_of_engines_that_was_cut_off_is_named(tmp_path: Path) -> None:
+    config = engines_config(tmp_path)
+    index = tmp_path / "engines" / INDEX
+    index.write_bytes(index.read_bytes()[:100])
+    with capture_logs():
+        found = by_name(examine(config))["engines"]
+    assert (found.ok, found.detail) == (False, f"{index}: Input data was truncated")
+
+
+def test_a_bundle_with_a_wrong_hash_is_named_by_its_file(tmp_path: Path) -> None:
+    bundle = write_running_bundle(tmp_path / "bundle")
+    (bundle / DECODER).write_bytes(b"another")
+    config = config_of(tmp_path, free_port(), bundle, {"door": "gone.mp4"})
+    found = by_name(examine(config))
+    assert f"{bundle / DECODER}: SHA-256 is" in found["bundle"].detail
+    assert not found["models"].ok
