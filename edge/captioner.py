@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from edge.decoder import Decoder, Speech
 from edge.graph import Graph
 from edge.phrase import with_motion
+from edge.pixels import PixelTable
 from edge.runtime import Runtime
 from edge.vocabulary import Vocabulary
 from wire.bundle import Bundle, CaptionerInfo
-from wire.golden import normalised
 from wire.grid import frame_grid
 from wire.motion import Motion
 
@@ -24,9 +24,8 @@ class Captioner:
         runtime = runtime or Runtime()
         info = bundle.manifest.captioner
         self._info = info
-        self._mean = np.array(info.mean, np.float32)
-        self._deviation = np.array(info.std, np.float32)
-        blank = self._pixels(np.zeros((_side(info), _side(info), 3), np.uint8))
+        self._table = PixelTable(info.mean, info.std)
+        blank = self._table.normalise(np.zeros((_side(info), _side(info), 3), np.uint8))
         self._encoder = runtime.open(bundle.path(info.encoder), partial(_warm_encoder, info, blank))
         seen = self._encoder.values({"pixel_values": blank})
         speech = Speech(info.start_token, info.end_token, info.max_tokens, beams)
@@ -54,10 +53,7 @@ class Captioner:
 
     def tokens(self, grid: NDArray[np.uint8]) -> list[int]:
         """Token ids for a frame grid (S, S, 3), without start and end."""
-        return self._decoder.decode(self._encoder.values({"pixel_values": self._pixels(grid)}))
-
-    def _pixels(self, grid: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return normalised(grid[None], self._mean, self._deviation)
+        return self._decoder.decode(self._encoder.values({"pixel_values": self._table.normalise(grid)}))
 
 
 def _side(info: CaptionerInfo) -> int:

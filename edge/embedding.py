@@ -5,9 +5,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.graph import Graph, ModelError
+from edge.pixels import PixelTable
 from edge.runtime import Runtime
 from wire.bundle import Bundle, BundleError
-from wire.golden import normalised
 from wire.vector import Vector
 
 
@@ -20,16 +20,16 @@ class EmbeddingEncoder:
             raise BundleError(f"{bundle.root}: bundle {bundle.manifest.name} has no [vector]")
         self._info = info
         self._model = model
+        self._table = PixelTable(info.mean, info.std)
         self._graph = (runtime or Runtime()).open(bundle.path(info.encoder), self._warm_up)
         self.graphs = {info.encoder: self._graph}
 
     def encode(self, keyframe: NDArray[np.uint8]) -> Vector:
         """Embed a keyframe (H, W, 3): int8 (size,), as `wire.vector` quantises it."""
-        info, side = self._info, self._info.input_px
+        side = self._info.input_px
         method = cv2.INTER_AREA if min(keyframe.shape[:2]) >= side else cv2.INTER_LINEAR
         square = np.asarray(cv2.resize(keyframe, (side, side), interpolation=method), np.uint8)
-        pixels = normalised(square[None], np.array(info.mean), np.array(info.std))
-        return self._model.quantise(self._values(self._graph, pixels))
+        return self._model.quantise(self._values(self._graph, self._table.normalise(square)))
 
     def _warm_up(self, graph: Graph) -> None:
         info = self._info

@@ -6,6 +6,7 @@ What really loads and runs once decides. Every step down is logged with its reas
 TensorRT takes minutes to build an engine, so it is used only where there is a folder to keep engines in.
 """
 
+import contextlib
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class Runtime:
         if self._cache is None:
             return attempts
         if TENSORRT in there:
-            own = str(self._cache / _OWN_CACHE)
+            own = str(self._own_cache(self._cache / _OWN_CACHE))
             options = {
                 "trt_engine_cache_enable": "1", "trt_engine_cache_path": own,
                 "trt_timing_cache_enable": "1", "trt_timing_cache_path": own,
@@ -98,6 +99,11 @@ class Runtime:
             attempts.insert(0, Attempt(TENSORRT, path, ((TENSORRT, options), *rest)))
         engine = self._engine(path, notes)
         return attempts if engine is None else [engine, *attempts]
+
+    def _own_cache(self, folder: Path) -> Path:
+        with contextlib.suppress(OSError):  # ONNX Runtime says itself that it cannot write there
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def _engine(self, path: Path, notes: list[str]) -> Attempt | None:
         cache = EngineCache(self._cache or Path())
