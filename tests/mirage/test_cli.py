@@ -20,6 +20,7 @@ COMMANDS = [
     ["export", "train"],
     ["bench", "wire"],
     ["bench", "demo"],
+    ["bench", "render"],
     ["bench", "quality"],
 ]
 
@@ -73,3 +74,4 @@ def test_errors_name_the_file_and_stay_on_one_line() -> None:
     assert errors.one_line(errors.InputError("two\nlines")) == "two lines"
     assert "cv2 is not installed" in errors.one_line(ModuleNotFoundError(name="cv2"))
     assert "[edge,cpu,cloud,export]" in errors.one_line(ModuleNotFoundError(name="torch.nn"))
+    assert "[cloud,gpu]" in errors.one_line(ModuleNotFoundError(name="diffusers.models"))
