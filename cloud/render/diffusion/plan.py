@@ -150,19 +150,21 @@ def timed_slots(span: Span, pictures: Pictures) -> tuple[Slot, ...]:
     return tuple(slot for slot in (*slots, *ending) if slot in slots or slot.index not in taken)
 
 
-def end_slots(span: Span, pictures: Pictures) -> tuple[Slot, ...]:
-    """Put pictures where a model takes them that knows a first and a last frame only.
+def end_slots(span: Span, pictures: Pictures, *, both: bool) -> tuple[Slot, ...]:
+    """Put pictures where a model takes them that knows a first frame only, or `both` first and last.
 
-    A carried frame is the first. Keyframes are taken for the ends of their segment: so one clip ends with
-    the picture that the next begins with. Without a first picture there is no last.
+    Keyframes are taken for the ends of their segment: so one clip ends with the picture that the next begins
+    with, and a carried frame may be the first. With one place, the keyframe has it before a carried frame,
+    or the clips would drift away from what was seen. Without a first picture there is no last.
     """
     last, strength = span.count - 1, pictures.keyframe_strength
     anchors = iter(range(pictures.anchors))
     first: list[Slot] = []
-    if not span.lead:
-        own = pictures.keyframe_ms is not None
-        first = [Slot("keyframe", 0, strength)] if own else _anchor(anchors, 0, pictures)
-    if last == 0 or not (first or span.lead):
+    if pictures.keyframe_ms is not None and not (span.lead and both):
+        first = [Slot("keyframe", 0, strength)]
+    elif not span.lead:
+        first = _anchor(anchors, 0, pictures)
+    if not both or last == 0 or not (first or span.lead):
         return tuple(first)
     if pictures.next_ms is not None:
         return (*first, Slot("next", last, strength))

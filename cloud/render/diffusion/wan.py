@@ -7,7 +7,8 @@
     image to video (2.2)            first, last    likewise
     text and image to video (2.2)   first          every frame is unknown, which is what WanPipeline does
 
-The first picture is the last frame of the clip before, if that is carried.
+The first picture is the last frame of the clip before, if that is carried; but where there is no last
+picture, the keyframe.
 """
 
 import numpy as np
@@ -73,8 +74,7 @@ class Wan:
     def slots(self, span: Span, pictures: Pictures) -> tuple[Slot, ...]:
         if not self.sees:
             return ()
-        slots = end_slots(span, pictures)
-        return slots if self._sees_last else tuple(slot for slot in slots if slot.index == 0)
+        return end_slots(span, pictures, both=self._sees_last)
 
     def diffuse(self, request: Request) -> Float:
         result = self.loaded.pipe(
@@ -96,7 +96,7 @@ class Wan:
     def _pictures(self, request: Request) -> dict[str, Image.Image]:
         known = {placed.index: placed.picture for placed in request.placed}
         if request.carried is not None and request.span.lead:
-            known[0] = request.carried[-1]
+            known.setdefault(0, request.carried[-1])
         self.loaded.pipe.blind = 0 not in known
         first = known.get(0, np.full((request.height, request.width, 3), _GREY, np.uint8))
         last = known.get(request.span.count - 1) if request.span.count > 1 else None

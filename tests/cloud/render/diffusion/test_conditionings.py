@@ -196,6 +196,19 @@ def test_each_wan_takes_the_pictures_that_it_was_trained_for(
     assert renderer.carries == (kind != "t2v")
 
 
+def test_a_wan_of_one_picture_keeps_to_what_was_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = tiny_wan(tmp_path / "models", "i2v")
+    renderer = DiffusionRenderer(diffusion_bundle(tmp_path / "bundle", "wan", models, frames=5, fps=4.0))
+    calls = Calls(monkeypatch, WanImageToVideoPipeline)
+    frames = carried(1, 1)
+    render(renderer, segment())
+    render(renderer, segment(), Context(None, None, frames))
+    render(renderer, bare(segment()), Context(None, None, frames))
+    keyframe, still_it, before = (np.asarray(call["image"]) for call in calls.seen)
+    assert np.array_equal(keyframe, still_it)
+    assert np.array_equal(before, frames[0])
+
+
 def test_wan_2_2_without_a_picture_is_text_to_video(tmp_path: Path) -> None:
     clips = []
     kinds: tuple[WanKind, ...] = ("ti2v", "t2v")

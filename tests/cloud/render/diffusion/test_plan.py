@@ -149,7 +149,7 @@ def test_two_pictures_are_never_one_frame() -> None:
     span = Span(1, Fraction(25), Fraction(2000), 0)
     assert timed_slots(span, pictures(2000, 4000, 2)) == (Slot("keyframe", 0, 1.0),)
     assert timed_slots(span, pictures(None, None, 2)) == (Slot(0, 0, 0.5),)
-    assert end_slots(span, pictures(2000, 4000, 2)) == (Slot("keyframe", 0, 1.0),)
+    assert end_slots(span, pictures(2000, 4000, 2), both=True) == (Slot("keyframe", 0, 1.0),)
 
 
 def test_anchors_fill_the_ends_that_are_empty() -> None:
@@ -159,8 +159,8 @@ def test_anchors_fill_the_ends_that_are_empty() -> None:
     assert timed_slots(span, pictures(2440, None, 3)) == (Slot("keyframe", 11, 1.0), Slot(0, 64, 0.5))
     assert timed_slots(span, pictures(None, 4400, 3)) == (Slot(0, 0, 0.5), Slot("next", 60, 1.0))
     assert timed_slots(carried, pictures(None, None, 3)) == (Slot(0, 64, 0.5),)
-    assert end_slots(span, pictures(None, None, 3)) == (Slot(0, 0, 0.5), Slot(1, 64, 0.5))
-    assert end_slots(carried, pictures(None, None, 3)) == (Slot(0, 64, 0.5),)
+    assert end_slots(span, pictures(None, None, 3), both=True) == (Slot(0, 0, 0.5), Slot(1, 64, 0.5))
+    assert end_slots(carried, pictures(None, None, 3), both=True) == (Slot(0, 64, 0.5),)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,24 @@ def test_anchors_fill_the_ends_that_are_empty() -> None:
 def test_a_model_of_two_pictures_gets_the_first_and_the_last_that_are_known(
     lead: int, known: tuple[int | None, int | None], expected: tuple[Slot, ...]
 ) -> None:
-    assert end_slots(Span(65, Fraction(16), Fraction(2000), lead), pictures(*known)) == expected
+    span = Span(65, Fraction(16), Fraction(2000), lead)
+    assert end_slots(span, pictures(*known), both=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("lead", "keyframe_ms", "expected"),
+    [
+        (0, 2440, (Slot("keyframe", 0, 1.0),)),
+        (1, 2440, (Slot("keyframe", 0, 1.0),)),
+        (1, None, ()),
+        (0, None, (Slot(0, 0, 0.5),)),
+    ],
+)
+def test_a_model_of_one_picture_prefers_what_was_seen(
+    lead: int, keyframe_ms: int | None, expected: tuple[Slot, ...]
+) -> None:
+    span = Span(65, Fraction(16), Fraction(2000), lead)
+    assert end_slots(span, pictures(keyframe_ms, 4400, 2), both=False) == expected
 
 
 @pytest.mark.parametrize(
