@@ -14,14 +14,15 @@ from wire.bundle import Bundle, Precision
 def pretrained(bundle: Path, footage: Path | None, device: str, precision: str, threads: int) -> Bundle:
     """Build a bundle from its recipe. Raises InputError, and what `build_pretrained` raises."""
     from export.quiet import quiet
+    from export.recipe import load_recipe
 
+    recipe, wanted = load_recipe(bundle), checked_precision(precision)  # before what takes seconds to import
     with quiet():
         from export.pretrained.build import build_pretrained, parts
         from export.pretrained.work import Order
-        from export.recipe import load_recipe
 
-        order = Order(device, checked_precision(precision), footage)
-        with parts_shown(parts(load_recipe(bundle))) as step:
+        order = Order(device, wanted, footage)
+        with parts_shown(parts(recipe)) as step:
             return build_pretrained(bundle, order, EdgeRuntime(threads), step)
 
 

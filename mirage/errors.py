@@ -37,6 +37,7 @@ _TROUBLES = (
     ("builtins", "OSError"),
     ("mirage.errors", "OutputError"),
     ("mirage.errors", "DemoError"),
+    ("export.graph_file", "GraphError"),
     ("export.verify", "VerifyError"),
     ("mirage.bench.quality.codecs", "CodecError"),
     ("mirage.bench.quality.work", "WorkError"),

@@ -28,7 +28,7 @@ def write_own(folder: Path, renderer: Renderer) -> Path:
     if renderer == "animatediff":
         tiny_vit_gpt2(folder / "captioner")
         tiny_clip_vision(folder / "embedding", EMBEDDING)
-        seen = {"vector": {"model": "./embedding"}}
+        seen: dict[str, dict[str, object]] = {"vector": {"model": "./embedding"}}
         models = tiny_animatediff(folder, EMBEDDING)
     elif renderer == "ltx":
         tiny_blip(folder / "captioner")

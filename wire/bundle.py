@@ -179,12 +179,13 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
             sender += [self.vector.encoder, self.vector.tables]
         if self.golden is not None:
             sender.append(self.golden)
-        return frozenset(sender)
+        beside = {f"{name}.data" for name in sender} & self.files.keys()  # weights of more than 2 GiB
+        return frozenset(sender) | beside
 
     def precision_of(self, graph: str) -> Precision:
         """Say in what precision a graph computes: the receiver's in fp32, the sender's as the bundle says.
 
-        But in int8 a token encoder stays in fp32: its output is the code itself, of which nothing may be lost.
+        But in int8 a token encoder stays in fp32: what it gives is the code itself.
         """
         if graph not in self.edge_graphs():
             return "fp32"

@@ -159,6 +159,4 @@ def _compared(wanted: Array, found: Array) -> Agreement:
         return Agreement(float("inf"), -1.0, 1.0, float(np.abs(a).max(initial=0.0)))
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     cosine = float(a @ b) / norm if norm else float(np.array_equal(a, b))
-    return Agreement(
-        float(np.abs(a - b).max(initial=0.0)), cosine, 1.0, float(np.abs(a).max(initial=0.0))
-    )
+    return Agreement(float(np.abs(a - b).max(initial=0.0)), cosine, 1.0, float(np.abs(a).max(initial=0.0)))

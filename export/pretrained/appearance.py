@@ -8,6 +8,7 @@ from export.encoders.load import load_token_codec, load_vector_encoder
 from export.golden import GRAPH_SAMPLES, Shown
 from export.pretrained.work import BATCH, Work
 from export.recipe import AppearanceRecipe, VectorRecipe
+from export.simplify import simplify
 from export.tables import token_tables, vector_tables
 from wire.golden import normalised
 
@@ -36,8 +37,8 @@ def build_appearance(work: Work, wanted: AppearanceRecipe) -> dict[str, object]:
     seen = [codec.samples(work.tensor(pixels[None])) for pixels in shown.pixels]
     work.golden.add(f"sender/{_ENCODER}", [s for each in seen for s in each[_ENCODER]], shown, "image")
     work.golden.add(f"receiver/{_DECODER}", [s for each in seen for s in each[_DECODER]])
-    if work.order.precision == "fp16":  # but never 8 bits: see Manifest.precision_of
-        work.finish(f"sender/{_ENCODER}")
+    simplify(work.made / "receiver" / _DECODER)
+    work.finish(f"sender/{_ENCODER}", work.precision_of_codes)
     return {
         "encoder": f"sender/{_ENCODER}",
         "tables": TOKENS,
@@ -66,7 +67,7 @@ def build_vector(work: Work, wanted: VectorRecipe) -> dict[str, object]:
     seen = [model.samples(work.tensor(pixels[None])) for pixels in shown.pixels]
     graph = f"sender/{_EMBEDDING}"
     work.golden.add(graph, [s for each in seen for s in each[_EMBEDDING]], shown, "pixel_values")
-    work.finish(graph, [{"pixel_values": normalised(p[None], mean, std)} for p in pictures[:_RANGED]])
+    work.finish(graph, feeds=[{"pixel_values": normalised(p[None], mean, std)} for p in pictures[:_RANGED]])
     return {
         "encoder": graph,
         "tables": VECTOR,

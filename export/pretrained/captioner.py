@@ -34,7 +34,8 @@ def build_captioner(work: Work) -> dict[str, object]:
     work.save(TEXT, text_tables(sayable(captions, motion_words=wanted.motion_words)))
     mean, std = np.array(model.mean), np.array(model.std)
     work.finish(
-        f"sender/{ENCODER}", [{"pixel_values": normalised(grid[None], mean, std)} for grid in grids[:_RANGED]]
+        f"sender/{ENCODER}",
+        feeds=[{"pixel_values": normalised(grid[None], mean, std)} for grid in grids[:_RANGED]],
     )
     work.finish(f"sender/{DECODER}")
     return {

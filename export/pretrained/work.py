@@ -57,16 +57,26 @@ class Work:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(path, allow_pickle=False, **arrays)
 
-    def finish(self, graph: str, feeds: Iterable[Mapping[str, Array]] | None = None) -> None:
-        """Simplify a graph of the sender and bring it into the wanted precision.
+    @property
+    def precision_of_codes(self) -> Precision:
+        """That of the image tokenizer, whose output is the code itself: never 8 bits."""
+        return "fp32" if self.order.precision == "int8" else self.order.precision
+
+    def finish(
+        self,
+        graph: str,
+        precision: Precision | None = None,
+        feeds: Iterable[Mapping[str, Array]] | None = None,
+    ) -> None:
+        """Simplify a graph of the sender and bring it into `precision`, by default the wanted one.
 
         `feeds` are what 8-bit ranges are measured on; without them, only the weights become 8 bits.
         """
-        path = self.made / graph
+        path, wanted = self.made / graph, precision or self.order.precision
         simplify(path)
-        if self.order.precision == "fp16":
+        if wanted == "fp16":
             to_fp16(path)
-        elif self.order.precision == "int8" and feeds is None:
+        elif wanted == "int8" and feeds is None:
             quantise_dynamic(path)
-        elif self.order.precision == "int8" and feeds is not None:
+        elif wanted == "int8" and feeds is not None:
             quantise_static(path, feeds)

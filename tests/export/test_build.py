@@ -26,6 +26,7 @@ from export.train.loop import Plan, Run, TrainingError, load_average
 from export.train.refiner import RefinerTask
 from export.train.renderer import RendererTask
 from export.train.run import keep_tokenizer
+from mirage.runtime import EdgeRuntime
 from models.tiny import captioner
 from models.tiny.appearance import LEVELS, PLANES, from_tokens, to_tokens
 from models.tiny.refiner import Refiner
@@ -70,8 +71,8 @@ def bundle(checkpoints: Path, footage_folder: Path, tmp_path_factory: pytest.Tem
     """Build the bundle and check every hash."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     parts: list[str] = []
-    build_tiny(folder, checkpoints, footage_folder, parts.append)
-    assert parts == ["captioner", "appearance", "renderer", "tables"]
+    build_tiny(folder, checkpoints, footage_folder, EdgeRuntime(), parts.append)
+    assert parts == ["captioner", "appearance", "renderer", "tables", "verification"]
     return Bundle.load(folder)
 
 
@@ -190,7 +191,7 @@ def test_a_missing_checkpoint_leaves_the_old_bundle_alone(
     shutil.copytree(checkpoints, partial, ignore=shutil.ignore_patterns("renderer.pt", "*.npz"))
     before = (bundle.root / "bundle.toml").read_bytes()
     with pytest.raises(RuntimeError, match=r"renderer\.pt does not exist"):
-        build_tiny(bundle.root, partial, footage_folder, lambda _: None)
+        build_tiny(bundle.root, partial, footage_folder, EdgeRuntime(), lambda _: None)
     assert (bundle.root / "bundle.toml").read_bytes() == before
     assert [p.name for p in bundle.root.parent.iterdir()] == ["tiny"]
 
@@ -204,7 +205,7 @@ def test_a_tokenizer_of_other_words_is_refused(
     stored.add_tokens(["unheard"])
     stored.save(str(work / "tokenizer.json"))
     with pytest.raises(BuildError, match=r"captioner\.pt knows"):
-        build_tiny(tmp_path / "tiny", work, footage_folder, lambda _: None)
+        build_tiny(tmp_path / "tiny", work, footage_folder, EdgeRuntime(), lambda _: None)
 
 
 def test_a_tokenizer_of_other_words_ends_the_training_of_the_old_ones(
@@ -242,7 +243,7 @@ def test_captions_may_be_decoded_in_8_bits(
 
 def test_building_without_a_tokenizer_says_what_to_run(tmp_path: Path, footage_folder: Path) -> None:
     with pytest.raises(BuildError, match="mirage export train captioner"):
-        build_tiny(tmp_path / "tiny", tmp_path, footage_folder, lambda _: None)
+        build_tiny(tmp_path / "tiny", tmp_path, footage_folder, EdgeRuntime(), lambda _: None)
 
 
 def test_building_without_footage_is_refused_before_anything_is_exported(
@@ -250,7 +251,7 @@ def test_building_without_footage_is_refused_before_anything_is_exported(
 ) -> None:
     parts: list[str] = []
     with pytest.raises(FootageError, match="no picture or clip"):
-        build_tiny(tmp_path / "models" / "tiny", checkpoints, tmp_path, parts.append)
+        build_tiny(tmp_path / "models" / "tiny", checkpoints, tmp_path, EdgeRuntime(), parts.append)
     assert parts == []
 
 

@@ -200,7 +200,11 @@ std = [0.5, 0.5, 0.5]
 
 def with_vector(root: Path, size: int) -> None:
     path = root / "appearance/vector.npz"
-    np.savez(path, allow_pickle=False, **vector_tables(np.random.default_rng(0).normal(size=(9, 16))))
+    np.savez(
+        path,
+        allow_pickle=False,
+        **vector_tables(np.random.default_rng(0).normal(size=(9, 16)).astype(np.float32)),
+    )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     change(root, "[files]\n", VECTOR.format(size=size) + f'[files]\n"appearance/vector.npz" = "{digest}"\n')
 
@@ -245,6 +249,15 @@ def test_a_folder_is_seen_from_the_bundle_and_a_hub_id_is_not(root: Path) -> Non
     models = Bundle.load(root).manifest.renderer.models
     assert models["a"].place(root) == str(root / "x")
     assert models["b"].place(root) == "owner/x"
+
+
+def test_weights_beside_a_graph_belong_to_its_half(root: Path) -> None:
+    path = root / "captioner/encoder.onnx.data"
+    path.write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    change(root, "[files]\n", f'[files]\n"captioner/encoder.onnx.data" = "{digest}"\n')
+    manifest = Bundle.load(root).manifest
+    assert "captioner/encoder.onnx.data" in manifest.edge_files() - manifest.cloud_files()
 
 
 def test_a_bundle_without_golden_outputs_says_so(root: Path) -> None:

@@ -65,7 +65,7 @@ def test_grids_come_with_their_captions() -> None:
         {"a|in|x": PICTURES, "a|mean|x": np.zeros(3), "a|out|y": np.zeros((2, 1))},
     ],
 )
-def test_data_that_do_not_fit_are_named(arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype]]) -> None:  # type: ignore[type-arg]
+def test_data_that_do_not_fit_are_named(arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype]]) -> None:
     with pytest.raises(GoldenError, match="golden data of a"):
         Golden(arrays).samples("a")
 

@@ -47,7 +47,7 @@ def test_few_samples_make_usable_steps() -> None:
     values = embeddings(2, 4)
     values[:, 0] = 1.0  # never changes, so its own deviation is 0
     tables = vector_tables(values)
-    assert (tables["step"] > 0).all()
+    assert np.asarray(tables["step"], np.float32).min() > 0
     VectorModel.from_arrays(tables)
 
 
