@@ -159,24 +159,27 @@ class _Sentence:
         self._inputs = graph.inputs.keys()
         self._cached = bool(wiring.moving)
         self._past = 0  # tokens in the cache of self-attention
-        self._said = np.empty((rows, 0), np.int64)
+        self._steps = 0
+        self._said = np.empty((rows, 0), np.int64)  # only without a cache
         self._moving: dict[str, Value] = {}
         self._begin(seen)
 
     def step(self, ids: Ids) -> NDArray[np.floating]:
         """Go on with tokens (rows, 1); give the logits (rows, V) of what follows."""
-        first = not self._said.shape[1]
-        self._said = np.concatenate((self._said, ids), axis=1)
-        self._feed(ids if self._cached else self._said, first=first)
+        self._steps += 1
+        if not self._cached:
+            ids = self._said = np.concatenate((self._said, ids), axis=1)
+        self._feed(ids)
         results = self._call.run()
-        self._keep(results, first=first)
+        self._keep(results)
         return np.asarray(results["logits"].numpy())[:, -1]
 
     def reorder(self, origins: NDArray[np.int64]) -> None:
         """Let row r go on as row origins[r] did. A change of order passes through the processor's memory."""
         if np.array_equal(origins, np.arange(self._rows)):
             return
-        self._said = self._said[origins]
+        if not self._cached:
+            self._said = self._said[origins]
         for name, value in self._moving.items():
             self._moving[name] = self._graph.value(np.asarray(value.numpy())[origins])
             self._call.give(name, self._moving[name])
@@ -199,25 +202,25 @@ class _Sentence:
             if known is not None and past in wiring.moving:
                 self._past = value.shape()[2]
 
-    def _feed(self, ids: Ids, *, first: bool) -> None:
+    def _feed(self, ids: Ids) -> None:
         call, inputs = self._call, self._inputs
         call.feed("input_ids", ids)
-        if self._wiring.merged and self._said.shape[1] <= 2:
-            call.feed("use_cache_branch", np.array([not first]))
+        if self._wiring.merged and self._steps <= 2:  # bound for all later steps too
+            call.feed("use_cache_branch", np.array([self._steps > 1]))
         if "position_ids" in inputs:
             declared = self._graph.inputs["position_ids"].shape
             rows = 1 if declared is not None and declared[0] == 1 else self._rows
-            call.feed("position_ids", np.full((rows, 1), self._said.shape[1] - 1, np.int64))
+            call.feed("position_ids", np.full((rows, 1), self._steps - 1, np.int64))
         if "attention_mask" in inputs:
             call.feed("attention_mask", np.ones((self._rows, self._past + ids.shape[1]), np.int64))
 
-    def _keep(self, results: Mapping[str, Value], *, first: bool) -> None:
+    def _keep(self, results: Mapping[str, Value]) -> None:
         for past, present in self._wiring.moving.items():
             value = self._moving[past] = results[present]
             self._call.give(past, value)
         if self._cached:
             self._past += 1
-        if first:  # a merged graph gives back nothing of use here after the first step
+        if self._steps == 1:  # a merged graph gives back nothing of use here after the first step
             for past, present in self._wiring.filled.items():
                 self._call.give(past, results[present])
 

@@ -37,9 +37,11 @@ FAILURES = (  # there is no common base class; a provider without its libraries 
 )
 _ON_GPU = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
 _TYPES = {
-    "tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64",
-    "tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(int8)": "int8", "tensor(uint8)": "uint8",
-    "tensor(bool)": "bool",
+    f"tensor({name})": np.dtype(kind)
+    for name, kind in (
+        ("float", "float32"), ("float16", "float16"), ("double", "float64"), ("int64", "int64"),
+        ("int32", "int32"), ("int8", "int8"), ("uint8", "uint8"), ("bool", "bool"),
+    )
 }  # fmt: skip
 _TIMES = 64  # calls whose duration is remembered
 
@@ -65,7 +67,7 @@ class Port:
         """Element type, as NumPy calls it; ModelError for one that no captioner needs."""
         if self.kind not in _TYPES:
             raise ModelError(f"{self.name} is {self.kind}, known are {', '.join(_TYPES)}")
-        return np.dtype(_TYPES[self.kind])
+        return _TYPES[self.kind]
 
     def admits(self, shape: Sequence[int | None]) -> bool:
         """Whether arrays of this shape may pass; None stands for any size."""
