@@ -21,8 +21,13 @@ def test_paths_are_relative_to_the_settings_file(tmp_path: Path) -> None:
 def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     config = config_of(tmp_path, 1883, tmp_path, CAMERAS)
     assert (config.encode.planes, config.encode.segment_ms, config.encode.threads) == (None, 2000, 1)
-    assert config.settings() == Settings(still_bytes=116)
+    assert config.settings() == Settings(still_bytes=116, beams=1)
     assert (config.broker.envelope, config.spool.max_bytes) == ("none", 64 * 1024 * 1024)
+
+
+def test_a_captioner_may_search_with_beams(tmp_path: Path) -> None:
+    config = config_of(tmp_path, 1883, tmp_path, CAMERAS, "[encode]\nbeams = 4")
+    assert config.settings().beams == 4
 
 
 @pytest.mark.parametrize(
@@ -32,6 +37,7 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
         ("[encode]\nsegment_ms = 20", "encode.segment_ms"),
         ("[encode]\nstill_bytes = -1", "encode.still_bytes"),
         ("[encode]\nthreads = 'many'", "encode.threads"),
+        ("[encode]\nbeams = 0", "encode.beams"),
         ("[telemetry]\nevery_s = 60", "telemetry"),
         ('[[camera]]\nname = "door"\nsource = "again.mp4"', "not all different"),
         ('[[camera]]\nname = "birth"\nsource = "x.mp4"', "'birth' is reserved"),

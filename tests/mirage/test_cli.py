@@ -17,6 +17,7 @@ COMMANDS = [
     ["edge", "doctor"],
     ["cloud", "run"],
     ["export", "build"],
+    ["export", "engine"],
     ["export", "train"],
     ["bench", "wire"],
     ["bench", "demo"],
