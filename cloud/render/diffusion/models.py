@@ -162,6 +162,8 @@ class Models:
             yield
         except _UNUSABLE as error:
             what = f"{self.where(role)}: {source.model} cannot be loaded: {error}"
+            if isinstance(error, ImportError):  # of what a model's own tokenizer needs, as sentencepiece
+                raise RenderError(what) from error
             if isinstance(error, OSError) and not source.is_local:
                 raise RenderError(
                     f"{what}; is the network up, is this machine allowed to read it?"

@@ -1,18 +1,20 @@
 """What a bundle for diffusers must say, and what is said where it does not."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 import pytest
+from diffusers import LTXConditionPipeline
 
 from cloud.render.diffusion.options import read_options
 from cloud.render.load import load_renderer
 from cloud.render.renderer import Context, RenderError
 from tests.cloud.render.diffusion.studio import CAMERA, POLICY, diffusion_bundle, segment
 from tests.pipelines import Models, tiny_animatediff
-from wire.bundle import BundleError, ModelSource
+from wire.bundle import Bundle, BundleError, ModelSource
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of NumPy, by diffusers' schedulers
 
@@ -117,6 +119,23 @@ def test_a_hub_that_cannot_be_reached_is_the_machines_trouble(
     models = {"pipeline": ModelSource("nobody/no-such-model", revision=COMMIT)}
     with pytest.raises(RenderError, match=r"nobody/no-such-model cannot be loaded: .* is the network up"):
         load_renderer(diffusion_bundle(tmp_path, "ltx", models), threads=1)
+
+
+def test_a_package_that_a_model_needs_is_the_machines_trouble(
+    ltx_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def from_pretrained(*_: object, **__: object) -> object:
+        raise ImportError("T5Tokenizer requires the SentencePiece library")
+
+    monkeypatch.setattr(LTXConditionPipeline, "from_pretrained", from_pretrained)
+    with pytest.raises(RenderError, match="requires the SentencePiece library"):
+        load_renderer(ltx_bundle, threads=1)
+
+
+def test_diffusers_must_be_installed(ltx_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cloud.render.diffusion.renderer", None)
+    with pytest.raises(RenderError, match=r"mirage-video\[cloud,gpu\]"):
+        load_renderer(ltx_bundle, threads=1)
 
 
 def test_keyframes_need_a_decoder(ltx_models: Models, tmp_path: Path) -> None:
