@@ -37,12 +37,12 @@ class Tail:
 
 
 def clip_of(session: Session, packet_id: int, sequence: int) -> ClipRow | None:
-    """Find the clip of another packet `sequence` of the same camera and boot, if it was made."""
+    """Find the clip of another packet of the same boot by its `sequence`, if it was made."""
     here = aliased(PacketRow)
     return session.scalar(
         select(ClipRow)
         .join(PacketRow, PacketRow.id == ClipRow.packet_id)
-        .join(here, (here.boot_id == PacketRow.boot_id) & (here.camera_id == PacketRow.camera_id))
+        .join(here, here.boot_id == PacketRow.boot_id)
         .where(here.id == packet_id, PacketRow.sequence == sequence)
     )
 

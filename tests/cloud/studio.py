@@ -51,5 +51,11 @@ class Studio:
 
     def statements(self) -> list[dict[str, object]]:
         """Give what is said of the clips that were made, the oldest first."""
-        clips = [segment.clip for segment in self.segments()]
-        return [json.loads(clip.provenance) for clip in clips if clip is not None]
+        return [self.statement(segment) for segment in self.segments() if segment.clip is not None]
+
+    def statement(self, segment: SegmentView) -> dict[str, object]:
+        """Give what is said of a segment's clip."""
+        clip = self.catalog.segment(segment.id).clip
+        assert clip is not None, f"segment {segment.id} has no clip"
+        said: dict[str, object] = json.loads(clip.provenance)
+        return said

@@ -126,19 +126,22 @@ def test_nothing_goes_on_across_a_cut_or_a_missing_packet(rooms: Rooms, desk: De
     assert [statement["continues"] for statement in studio.statements()] == [None] * 3
 
 
-def test_nothing_goes_on_from_another_camera_or_boot(rooms: Rooms, desk: Desk, bundle: Bundle) -> None:
-    """Both have a packet 0 of the same second."""
+def test_clips_go_on_within_their_own_boot(rooms: Rooms, desk: Desk, bundle: Bundle) -> None:
+    """Packets of both have the same sequences."""
     for boot in (1, 2):
         device = Device(bundle, boot=boot)
         desk.birth(device)
-        if boot == 2:
-            device.packet(CAPTIONS[0])  # its clip was never made, nor did the packet arrive
-        desk.sem(device, device.packet(CAPTIONS[0], refresh=True))
+        for _ in range(2):
+            desk.sem(device, device.packet(CAPTIONS[0]))
     renderer = CarryingRenderer()
     studio = rooms.studio(renderer)
-    for segment in sorted(studio.segments(), key=lambda segment: segment.id):
+    first, second, other, another = sorted(studio.segments(), key=lambda segment: segment.id)
+    for segment in (first, other, second, another):
         studio.ask(segment)
-    assert renderer.carried == [None, None]
+    assert renderer.carried == [None, None, [17, 18, 19], [17, 18, 19]]
+    statements = {segment.id: studio.statement(segment) for segment in (first, second, other, another)}
+    assert statements[second.id]["continues"] == fingerprint(statements[first.id])
+    assert statements[another.id]["continues"] == fingerprint(statements[other.id])
 
 
 @pytest.mark.usefixtures("filmed")

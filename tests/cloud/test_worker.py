@@ -315,6 +315,7 @@ def test_a_job_that_was_given_up_often_is_no_failure(
         assert jobs.take(session, NOW_MS) == segment.id, "the worker dies here"
         session.flush()
         jobs.requeue_running(session, NOW_MS)
+    assert studio.segments()[0].render == "queued", "it was cut off once, and put back otherwise"
     assert studio.ask(segment).render == "done"
 
 

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from cloud.render.diffusion import bench
 from cloud.render.diffusion.bench import Measured, measure, variants
 from cloud.render.diffusion.bench_card import Calls, data_sheet_peak, measured_peak, require_gpu
-from cloud.render.diffusion.bench_sizes import SIZES, Size
+from cloud.render.diffusion.bench_sizes import SIZES, Part, Size
 from cloud.render.diffusion.bench_weights import _constructed, draw
 from cloud.render.renderer import RenderError
 from tests.cloud.render.diffusion.sizes import TINY
@@ -97,6 +99,40 @@ def test_the_sizes_are_those_of_the_published_weights(name: str) -> None:
         for part, millions in PUBLISHED[name].items():
             made = _constructed(SIZES[name].parts[part])
             assert round(sum(tensor.numel() for tensor in made.parameters()) / 1e6) == millions, part
+
+
+def tflop(name: str, **smaller: int) -> float:
+    """Count one step of the benchmark's clip, with guidance, on shapes alone: nothing is computed."""
+    part, new = next(iter(SIZES[name].parts.values())), torch.empty
+    with torch.device("meta"), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        module = _constructed(Part(part.kind, {**part.config, **smaller}))
+        with FlopCounterMode(display=False) as counter:
+            if name == "ltx-2b":  # 7 latent frames of 22 x 15, and one more for the last keyframe
+                size = 8 * 22 * 15
+                states, text, times, places = (
+                    new(2, size, 128),
+                    new(2, 256, 4096),
+                    new(2, size),
+                    new(2, 3, size),
+                )
+                module(states, text, times, new(2, 256), video_coords=places)
+            elif name == "wan-1.3b":
+                for _ in range(2):
+                    module(new(1, 36, 9, 60, 104), new(1), new(1, 512, 4096), new(1, 257, 1280))
+            else:
+                module(new(2, 4, 16, 64, 64), new(1), new(2 * 16, 77, 768))
+    return float(counter.get_total_flops()) / 1e12
+
+
+@pytest.mark.parametrize(("name", "layers", "expected"), [("ltx-2b", 28, 21.4), ("wan-1.3b", 30, 147.3)])
+def test_a_step_of_a_transformer_is_as_large_as_documented(name: str, layers: int, expected: float) -> None:
+    """Every layer asks for the same, so two sizes tell of all."""
+    one = tflop(name, num_layers=1)
+    assert one + (layers - 1) * (tflop(name, num_layers=2) - one) == pytest.approx(expected, rel=0.01)
+
+
+def test_a_step_of_a_unet_is_as_large_as_documented() -> None:
+    assert tflop("sd-animate") == pytest.approx(35.5, rel=0.01)
 
 
 def test_weights_are_drawn_so_that_nothing_explodes() -> None:
