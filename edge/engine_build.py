@@ -29,7 +29,7 @@ class Tolerance:
 # boundary now and then, so that single ones may differ.
 FP32 = Tolerance(cosine=0.9999, equal=0.995)
 FP16 = Tolerance(cosine=0.999, equal=0.98)
-INT8 = Tolerance(cosine=0.98, equal=0.90)
+INT8 = Tolerance(cosine=0.95, equal=0.90)
 TOLERANCES: dict[Precision, Tolerance] = {"fp32": FP32, "fp16": FP16, "int8": INT8}
 
 
