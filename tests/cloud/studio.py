@@ -35,6 +35,7 @@ class Studio:
         self.objects = Objects(str(folder))
         self.catalog = Catalog(store)
         self.now_ms = NOW_MS
+        self.policy = policy
         bundles = Bundles([bundle], lambda _bundle, _threads: renderer)
         self.worker = Worker(store, self.objects, bundles, policy, lambda: self.now_ms, anchors)
 

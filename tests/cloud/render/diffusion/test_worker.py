@@ -1,0 +1,73 @@
+"""The worker with a real pipeline: clips go on from each other, and a stop is heeded between two steps."""
+
+from pathlib import Path
+
+import cv2
+import pytest
+
+from cloud import jobs
+from cloud.bundles import Bundles
+from cloud.catalog import Catalog, tail_key
+from cloud.objects import Objects
+from cloud.render.clip import fingerprint
+from cloud.render.load import load_renderer
+from cloud.store import Store
+from cloud.worker import Worker
+from tests.bundles import CAPTIONS
+from tests.cloud.desk import NOW_MS, Desk
+from tests.cloud.sample import Device
+from tests.cloud.studio import Studio
+from wire.bundle import Bundle
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers", "ignore::FutureWarning")
+
+
+@pytest.fixture
+def studio(store: Store, tmp_path: Path, ltx_bundle: Bundle) -> Studio:
+    """Film two seconds of a scene, in two segments."""
+    desk, device = Desk(store, [ltx_bundle]), Device(ltx_bundle)
+    desk.birth(device)
+    for caption in CAPTIONS[:2]:
+        desk.sem(device, device.packet(caption))
+    return Studio(store, tmp_path / "objects", ltx_bundle, load_renderer(ltx_bundle, threads=1))
+
+
+def test_a_clip_goes_on_from_the_last_frames_of_the_one_before(studio: Studio, tmp_path: Path) -> None:
+    first, second = (studio.ask(segment) for segment in studio.segments())
+    assert (first.error, second.error) == (None, None)
+    made = fingerprint(studio.statement(first))
+    assert studio.statement(second)["continues"] == made
+    kept = cv2.imread(str(tmp_path / "objects" / tail_key(made)))
+    assert kept is not None
+    assert kept.shape == (9 * 36, 64, 3), "LTX-Video goes on from nine"
+    assert second.clip is not None
+    assert second.clip.seam is not None
+    assert second.clip.seam > 0
+
+
+def test_a_stop_is_heeded_at_the_next_step(studio: Studio, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        return len(asked) > 1
+
+    left = studio.ask(studio.segments()[0], cancelled)
+    assert (left.render, left.clip) == ("queued", None)
+    assert len(asked) == 2, "not asked again after it said so"
+    assert [path for path in (tmp_path / "objects").rglob("*") if path.is_file()] == []
+    assert studio.worker.work()
+    assert studio.segments()[0].render == "done"
+
+
+def test_the_worker_loads_the_renderer_that_the_bundle_names(
+    studio: Studio, tmp_path: Path, ltx_bundle: Bundle
+) -> None:
+    other = tmp_path / "others"
+    worker = Worker(studio.store, Objects(str(other)), Bundles([ltx_bundle]), studio.policy, lambda: NOW_MS)
+    with studio.store.write() as session:
+        jobs.enqueue(session, 1, NOW_MS)
+    assert worker.work()
+    made = Catalog(studio.store).segment(1)
+    assert made.clip is not None, made.error
+    assert '"renderer":"diffusers ' in made.clip.provenance
