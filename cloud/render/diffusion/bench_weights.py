@@ -88,17 +88,20 @@ class RandomModels(Models):
 def draw(part: Part, dtype: torch.dtype, device: str) -> torch.nn.Module:
     """Make a module of this class and size, in evaluation mode.
 
-    Each layer keeps the size of what goes through it: deviation 1/sqrt(inputs), scales 1, biases 0.
+    Each layer keeps the size of what goes through it: deviation 1/sqrt(inputs), scales 1, biases 0. What its
+    library keeps in fp32 when it loads a checkpoint is so here.
     """
     with init_empty_weights(include_buffers=False):
         module = _constructed(part)
     module.to(dtype)  # buffers: parameters are nowhere yet
+    exact = _kept_in_fp32(module, dtype)
     drawn: dict[int, torch.nn.Parameter] = {}  # shared ones stay shared
-    for owner in module.modules():
+    for path, owner in module.named_modules():
         for name, empty in owner._parameters.items():  # noqa: SLF001 -- PyTorch's own way to replace them
             if empty is not None:
                 if id(empty) not in drawn:
-                    drawn[id(empty)] = _drawn(name, empty, dtype, device)
+                    kept = not exact.isdisjoint((*path.split("."), name))
+                    drawn[id(empty)] = _drawn(name, empty, torch.float32 if kept else dtype, device)
                 owner._parameters[name] = drawn[id(empty)]  # noqa: SLF001
     return module.to(device).eval()
 
@@ -109,6 +112,12 @@ def _constructed(part: Part) -> torch.nn.Module:
     if library is diffusers:
         return kind(**part.config)
     return kind(kind.config_class(**part.config))
+
+
+def _kept_in_fp32(module: torch.nn.Module, dtype: torch.dtype) -> frozenset[str]:
+    """Name the sub-modules: those of diffusers beside any 16 bits, those of transformers beside fp16 only."""
+    matters = dtype == torch.float16 or isinstance(module, diffusers.ModelMixin)
+    return frozenset(getattr(module, "_keep_in_fp32_modules", None) or ()) if matters else frozenset()
 
 
 def _drawn(name: str, empty: torch.Tensor, dtype: torch.dtype, device: str) -> torch.nn.Parameter:

@@ -147,6 +147,28 @@ def test_weights_are_drawn_so_that_nothing_explodes() -> None:
     assert 0.1 < float(states.float().std()) < 10
 
 
+@pytest.mark.parametrize(
+    ("name", "part", "dtype", "kept"),
+    [
+        (
+            "wan-1.3b",
+            "transformer",
+            torch.bfloat16,
+            {"time_embedder", "scale_shift_table", "norm1", "norm2", "norm3"},
+        ),
+        ("wan-1.3b", "text_encoder", torch.bfloat16, set()),
+        ("wan-1.3b", "text_encoder", torch.float16, {"wo"}),
+    ],
+)
+def test_what_checkpoints_are_loaded_with_in_fp32_is_drawn_so(
+    name: str, part: str, dtype: torch.dtype, kept: set[str]
+) -> None:
+    made = draw(TINY[name].parts[part], dtype, "cpu")
+    exact = {path for path, tensor in made.named_parameters() if tensor.dtype == torch.float32}
+    assert exact == {path for path, _ in made.named_parameters() if kept & set(path.split("."))}
+    assert bool(exact) == bool(kept)
+
+
 def test_operations_of_remembered_calls_are_counted() -> None:
     layer = torch.nn.Linear(8, 4, bias=False)
     with Calls([layer]) as calls:
