@@ -16,7 +16,7 @@ def pretrained(bundle: Path, footage: Path | None, device: str, precision: str, 
     from export.quiet import quiet
     from export.recipe import load_recipe
 
-    recipe, wanted = load_recipe(bundle), checked_precision(precision)  # before what takes seconds to import
+    wanted, recipe = checked_precision(precision), load_recipe(bundle)  # before what takes seconds to import
     with quiet():
         from export.pretrained.build import build_pretrained, parts
         from export.pretrained.work import Order

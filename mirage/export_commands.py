@@ -151,9 +151,7 @@ def engine(
     cache: Annotated[
         Path, typer.Option(metavar="DIR", help="Where engines are kept: engine_cache of edge.toml.")
     ],
-    precision: Annotated[
-        str | None, typer.Option(help="fp32, fp16 or int8. [default: the bundle's]")
-    ] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, fp16 or int8. [default: the bundle's]")] = None,
     profile: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=LEAST:BEST:MOST", help="Sizes of batch, grid or tokens that must run."),
