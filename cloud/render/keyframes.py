@@ -6,20 +6,21 @@ Where a token is UNKNOWN the code is 0.
 """
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from cloud.render.graph import Graph
 from cloud.render.renderer import RenderError
 from wire.bundle import Bundle, BundleError
 from wire.neighbours import UNKNOWN
 
 Picture = NDArray[np.uint8]
 
-_CPU, _GPU = "CPUExecutionProvider", "CUDAExecutionProvider"
-
 
 class KeyframeDecoder:
-    """Decodes with the `decoder` of the bundle's renderer. Raises BundleError for a bundle without one."""
+    """Decodes with the `decoder` of the bundle's renderer.
+
+    Raises BundleError for a bundle without one, or whose decoder is damaged or of other sizes.
+    """
 
     def __init__(self, bundle: Bundle, threads: int, *, gpu: bool = False) -> None:
         decoder, appearance = bundle.manifest.renderer.decoder, bundle.manifest.appearance
@@ -27,18 +28,17 @@ class KeyframeDecoder:
             raise BundleError(f"{bundle.root}: keyframes need [appearance], and a decoder under [renderer]")
         self._levels = appearance.levels
         self._shape = (appearance.planes, *appearance.grid)
-        self._decoder = load_graph(bundle, decoder, threads, gpu=gpu)
-        inputs, outputs = (
-            [node.name for node in nodes]
-            for nodes in (self._decoder.get_inputs(), self._decoder.get_outputs())
-        )
-        if inputs != ["code"] or outputs != ["image"]:
-            raise BundleError(
-                f"{bundle.path(decoder)}: turns {inputs} into {outputs}, a decoder turns 'code' into 'image'"
-            )
+        self._decoder = Graph(bundle, decoder, threads, gpu=gpu)
+        self._decoder.check(
+            {"code": (None, *self._shape)}, "image", (None, 3, None, None),
+            "[renderer] decoder with [appearance] planes and grid",
+        )  # fmt: skip
 
     def decode(self, tokens: NDArray[np.uint8] | None) -> Picture:
-        """Give the picture (S, S, 3) of tokens (D, h, w); UNKNOWN ones are between two levels."""
+        """Give the picture (S, S, 3) of tokens (D, h, w); UNKNOWN ones are between two levels.
+
+        Raises RenderError.
+        """
         planes, *grid = self._shape
         code = np.zeros((1, *self._shape), np.float32)
         if tokens is not None:
@@ -46,19 +46,5 @@ class KeyframeDecoder:
                 raise RenderError(f"tokens have shape {tokens.shape}, the bundle has {self._shape}")
             values = tokens * np.float32(2 / (self._levels - 1)) - 1
             code[0, : len(tokens)] = np.where(tokens == UNKNOWN, np.float32(0), values)
-        (picture,) = self._decoder.run(None, {"code": code})
+        picture = self._decoder.run({"code": code})
         return np.asarray((picture[0].transpose(1, 2, 0) * 255).round().clip(0, 255), np.uint8)
-
-
-def load_graph(bundle: Bundle, name: str, threads: int, *, gpu: bool = False) -> onnxruntime.InferenceSession:
-    """Load an ONNX file of the bundle, on the GPU where that is wished and possible; or BundleError."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    able = gpu and _GPU in onnxruntime.get_available_providers()
-    try:
-        return onnxruntime.InferenceSession(
-            str(bundle.path(name)), options, providers=[_GPU, _CPU] if able else [_CPU]
-        )
-    except (RuntimeError, ValueError) as error:  # ONNX Runtime's errors are RuntimeErrors
-        raise BundleError(f"{bundle.path(name)}: ONNX Runtime cannot load it: {error}") from error

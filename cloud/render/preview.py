@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud.render.flow import Told, at_time, compose, shifted_times
-from cloud.render.keyframes import KeyframeDecoder, load_graph
+from cloud.render.graph import Array, Graph
+from cloud.render.keyframes import KeyframeDecoder
 from cloud.render.refine import Changes
 from cloud.render.renderer import (
     Context,
@@ -61,8 +62,10 @@ class PreviewRenderer:
             raise BundleError(f"{bundle.root}: the preview renderer needs a denoiser under [renderer]")
         self._sizes = _sizes(bundle)
         self._keyframes = KeyframeDecoder(bundle, threads)
-        self._denoiser = load_graph(bundle, info.denoiser, threads)
-        self._refiner = load_graph(bundle, info.refiner, threads) if info.refiner is not None else None
+        self._denoiser = _denoiser(bundle, info.denoiser, threads, self._sizes)
+        self._refiner, self._refiner_px = None, 0
+        if info.refiner is not None:
+            self._refiner, self._refiner_px = _refiner(bundle, info.refiner, threads, self._sizes)
         self._name = f"preview {bundle.manifest.name} {bundle.short_sha256}"
 
     @property
@@ -117,14 +120,13 @@ class PreviewRenderer:
         size: tuple[int, int],
     ) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:  # fmt: skip
         """Give what turns the warped frame at a time 0..1 into the one that is shown."""
-        session = self._refiner
-        if session is None:
+        refiner = self._refiner
+        if refiner is None:
             return lambda frame, _: frame
-        words, side = self._words(segment.caption), int(session.get_inputs()[0].shape[-1])
+        words, side = self._words(segment.caption), self._refiner_px
 
         def repair(seen: Float) -> Float:
-            (change,) = session.run(None, {"seen": seen, "words": np.repeat(words, len(seen), axis=0)})
-            return np.asarray(change, np.float32)
+            return refiner.run({"seen": seen, "words": np.repeat(words, len(seen), axis=0)})
 
         second = None if after is None else _enlarge(after, side, side)
         return Changes(fields, _enlarge(key, side, side), second, repair, *size).apply
@@ -138,7 +140,7 @@ class PreviewRenderer:
         sizes = self._sizes
         first, second = _key_times(segment, following)
         there = [following is not None, segment.motion is not None]
-        inputs = {
+        inputs: dict[str, Array] = {
             "keys": self._keys(key, after),
             "guide": self._guide(segment, first, second, camera),
             "conditions": np.array([[first, 1.0 if second is None else second, *there]], np.float32),
@@ -150,9 +152,7 @@ class PreviewRenderer:
         for now, then in pairwise(times):
             if cancelled():
                 raise RenderCancelledError
-            (clean,) = self._denoiser.run(
-                None, {"noisy": noisy, "time": np.array([now], np.float32), **inputs}
-            )
+            clean = self._denoiser.run({"noisy": noisy, "time": np.array([now], np.float32), **inputs})
             noisy = clean if then >= 1 else noisy + (clean - noisy) * np.float32((then - now) / (1 - now))
         fields = np.asarray(noisy.reshape(sizes.frames, 5, sizes.side, sizes.side), np.float32)
         fields[:, :4] /= sizes.flow_scale
@@ -197,6 +197,33 @@ def _sizes(bundle: Bundle) -> _Sizes:
         frames=int(numbers["frames"]), side=int(numbers["side"]), key_px=int(numbers["key_px"]),
         words=int(numbers["words"]), flow_scale=numbers["flow_scale"], time_shift=numbers["time_shift"],
     )  # fmt: skip
+
+
+def _denoiser(bundle: Bundle, name: str, threads: int, sizes: _Sizes) -> Graph:
+    graph, square = Graph(bundle, name, threads), (sizes.side, sizes.side)
+    shapes = {
+        "noisy": (None, 5 * sizes.frames, *square),
+        "time": (None,),
+        "keys": (None, 6, sizes.key_px, sizes.key_px),
+        "guide": (None, 4 * sizes.frames, *square),
+        "conditions": (None, 4),
+        "words": (None, sizes.words),
+    }
+    graph.check(shapes, "clean", shapes["noisy"], "[renderer] denoiser with [renderer.options]")
+    return graph
+
+
+def _refiner(bundle: Bundle, name: str, threads: int, sizes: _Sizes) -> tuple[Graph, int]:
+    """Give it and the side of the pictures that it works at, which its graph fixes."""
+    graph, because = Graph(bundle, name, threads), "[renderer] refiner with [renderer.options] words"
+    shapes = {"seen": (None, 8, None, None), "words": (None, sizes.words)}
+    graph.check(shapes, "change", (None, 3, None, None), because)
+    height, width = graph.inputs["seen"][2:]
+    if width is None or height != width:
+        raise BundleError(
+            f"{graph.path}: 'seen' has no fixed size, but [renderer] refiner needs a square one"
+        )
+    return graph, width
 
 
 def _enlarge(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """The preview renderer on the shipped bundle."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -197,4 +198,27 @@ def test_a_bundle_without_its_options_is_refused(bundle: Bundle, tmp_path: Path)
     text = (copy / "bundle.toml").read_text()
     (copy / "bundle.toml").write_text(text.replace("flow_scale", "flow_size"))
     with pytest.raises(BundleError, match="needs a number for flow_scale"):
+        PreviewRenderer(Bundle.load(copy))
+
+
+@pytest.mark.parametrize(
+    ("option", "port"),
+    [("frames", "noisy"), ("side", "noisy"), ("key_px", "keys"), ("words", "words")],
+)
+def test_a_denoiser_of_other_sizes_is_refused(bundle: Bundle, tmp_path: Path, option: str, port: str) -> None:
+    copy = tmp_path / "tiny"
+    shutil.copytree(bundle.root, copy)
+    text = (copy / "bundle.toml").read_text()
+    (copy / "bundle.toml").write_text(re.sub(rf"(?m)^{option} = \d+$", f"{option} = 16", text))
+    with pytest.raises(BundleError, match=rf"flow_denoiser.onnx: {port} is .* but .*\[renderer.options\]"):
+        PreviewRenderer(Bundle.load(copy))
+
+
+def test_a_refiner_that_is_none_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    copy = tmp_path / "tiny"
+    shutil.copytree(bundle.root, copy)
+    text = (copy / "bundle.toml").read_text()
+    named = text.replace("\ndenoiser =", '\nrefiner = "receiver/appearance_decoder.onnx"\ndenoiser =')
+    (copy / "bundle.toml").write_text(named)
+    with pytest.raises(BundleError, match=r"refiner .* needs a graph that turns 'seen', 'words' into"):
         PreviewRenderer(Bundle.load(copy))
