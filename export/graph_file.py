@@ -14,8 +14,7 @@ from google.protobuf.message import DecodeError
 from onnx.external_data_helper import uses_external_data
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-from export.graph import OPSET
-
+OPSET = 18  # the newest that every runtime in the field takes; TensorRT 8.6 ends at 19
 MAX_IR = 10  # the newest that onnxruntime 1.23 loads
 INLINE_LIMIT = (1 << 31) - (1 << 24)  # bytes: protobuf ends at 2 GiB, and nodes need some room
 DATA = ".data"
@@ -64,6 +63,11 @@ def opset(model: onnx.ModelProto) -> int:
     return max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
 
 
+def weights_beside(path: Path) -> Path:
+    """Name the file that holds the weights of a graph of more than 2 GiB, whether it is there or not."""
+    return path.with_name(path.name + DATA)
+
+
 @contextmanager
 def rewritten(path: Path) -> Iterator[Path]:
     """Give a path for the graph that takes the place of `path` when the block ends without an error.
@@ -103,7 +107,7 @@ def _check_loads(made: Path, path: Path) -> None:
 
 
 def _move(settled: Path, path: Path) -> None:
-    data = path.with_name(path.name + DATA)
+    data = weights_beside(path)
     if (settled / data.name).exists():
         (settled / data.name).replace(data)
         (settled / path.name).replace(path)

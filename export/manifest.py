@@ -1,13 +1,25 @@
 """Writing bundle.toml, and putting a finished bundle in its place."""
 
+import contextlib
+import fcntl
 import hashlib
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import tomli_w
 
 from wire.bundle import MANIFEST, Manifest
+from wire.toml import TomlError, parse_as
+
+_LOCK, _SCRATCH = ".build.lock", ".build-"
+
+
+class BusyError(RuntimeError):
+    """Two builds of one bundle at once; the message names the folder."""
 
 
 def write_manifest(made: Path, fields: Mapping[str, object]) -> None:
@@ -19,12 +31,66 @@ def write_manifest(made: Path, fields: Mapping[str, object]) -> None:
     (made / MANIFEST).write_bytes(tomli_w.dumps(document).encode())
 
 
+@contextmanager
+def workplace(bundle: Path) -> Iterator[Path]:
+    """Give a temporary folder inside `bundle`, for one build at a time; raises BusyError.
+
+    What a build that was killed left behind is removed.
+    """
+    bundle.mkdir(parents=True, exist_ok=True)
+    lock = bundle / _LOCK
+    with lock.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BusyError(f"{bundle}: is being built by another process") from error
+        try:
+            for left in bundle.glob(f"{_SCRATCH}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=bundle, prefix=_SCRATCH) as scratch:
+                yield Path(scratch)
+        finally:
+            lock.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                bundle.rmdir()  # if nothing came of it
+
+
 def publish(made: Path, bundle: Path) -> None:
-    """Move the new files over the old ones, the manifest last: until then the old hashes do not match."""
+    """Let the new files take the place of the old bundle's, all or none; what only that had is removed.
+
+    Until all are there the folder has no manifest: it is no bundle then, and never a wrong one.
+    """
     files = sorted(path.relative_to(made) for path in made.rglob("*") if path.is_file())
-    for name in sorted(files, key=lambda f: f.name == MANIFEST):
-        (bundle / name).parent.mkdir(parents=True, exist_ok=True)
-        (made / name).replace(bundle / name)
+    files.sort(key=lambda name: name.name == MANIFEST)
+    touched = sorted({Path(MANIFEST), *_named_in(bundle), *files})
+    with tempfile.TemporaryDirectory(dir=made) as scratch:
+        aside = Path(scratch)
+        try:
+            for name in (Path(MANIFEST), *touched):
+                _move(bundle / name, aside / name)
+            for name in files:
+                _move(made / name, bundle / name)
+        except BaseException:
+            for name in files:
+                (bundle / name).unlink(missing_ok=True)
+            for name in sorted(touched, key=lambda name: name.name == MANIFEST):
+                _move(aside / name, bundle / name)
+            raise
+
+
+def _named_in(bundle: Path) -> list[Path]:
+    """List the files of the bundle that is there, if it can be read."""
+    try:
+        manifest = parse_as((bundle / MANIFEST).read_bytes(), Manifest, MANIFEST)
+    except (OSError, TomlError):
+        return []
+    return [Path(name) for name in manifest.files]
+
+
+def _move(source: Path, target: Path) -> None:
+    if source.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
 
 
 def _without_nothing(table: dict[str, object]) -> dict[str, object]:

@@ -32,6 +32,10 @@ class CaptionerRecipe(ModelSource, frozen=True, forbid_unknown_fields=True, kw_o
     motion_words: bool = True
     max_tokens: Count = 24
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _whole(self)
+
 
 class AppearanceRecipe(ModelSource, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The image tokenizer; `input_px` is the side of the square that a keyframe is squeezed into.
@@ -49,6 +53,10 @@ class VectorRecipe(ModelSource, frozen=True, forbid_unknown_fields=True, kw_only
     """The image embedding; `hold` as in bundle.toml."""
 
     hold: Annotated[float, Meta(gt=0, le=1)] = 0.95
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _whole(self)
 
 
 class RendererRecipe(Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +77,11 @@ class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
     renderer: RendererRecipe
     appearance: AppearanceRecipe | None = None
     vector: VectorRecipe | None = None
+
+
+def _whole(source: ModelSource) -> None:
+    if source.weights is not None:
+        raise ValueError(f"weights {source.weights!r}: a model of this part is a folder, not one file")
 
 
 def load_recipe(bundle: Path) -> Recipe:

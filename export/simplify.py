@@ -8,6 +8,11 @@ import onnxslim
 from export.branches import rename_branch_outputs
 from export.graph_file import is_large, read_graph, rewritten, write_graph
 
+# What it raises for graphs that it does not understand: it has no error of its own.
+_SLIM_FAILURES = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+
 
 def simplify(path: Path) -> str | None:
     """Fold constants and merge nodes of the graph in place; inputs, outputs and opset stay.
@@ -18,7 +23,10 @@ def simplify(path: Path) -> str | None:
     if is_large(model):
         return f"{path.name} has weights of more than 2 GiB, which onnxslim does not read"
     before = _signature(model)
-    slim = onnxslim.slim(model)
+    try:
+        slim = onnxslim.slim(model)
+    except _SLIM_FAILURES as error:
+        return f"onnxslim cannot simplify {path.name}: {type(error).__name__}: {error}"
     if _signature(slim) != before:
         return f"onnxslim would have changed inputs or outputs of {path.name}"
     rename_branch_outputs(slim)  # TensorRT wants another name for what each branch gives

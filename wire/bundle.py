@@ -4,18 +4,15 @@ The only module of this folder that reads files. No file is used before its hash
 """
 
 import hashlib
-import io
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-import numpy as np
 from msgspec import Meta, Struct
-from numpy.typing import NDArray
 
-from wire import toml
+from wire import arrays, toml
+from wire.arrays import Arrays, ArraysError
 from wire.golden import Golden
 from wire.segment import Codec
 from wire.text import TextError, TextModel
@@ -145,7 +142,8 @@ class RendererInfo(Struct, frozen=True, forbid_unknown_fields=True):
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     """bundle.toml. `files` maps relative paths to the SHA-256 of their content.
 
-    `precision` is that of the sender's graphs; `golden` holds what they must give (`wire.golden`).
+    `precision` is that of the sender's graphs, but for those that `precisions` names; `golden` holds what all
+    graphs must give (`wire.golden`).
     """
 
     schema: Annotated[int, Meta(ge=1, le=1)]
@@ -158,6 +156,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     appearance: AppearanceInfo | None = None
     vector: VectorInfo | None = None
     precision: Precision = "fp32"
+    precisions: dict[str, Precision] = {}
     golden: str | None = None
     training: dict[str, Scalar] = {}
     quality: dict[str, Scalar] = {}
@@ -166,7 +165,8 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
         for name in self.files:
             if PurePosixPath(name).is_absolute() or "\\" in name or ".." in PurePosixPath(name).parts:
                 raise ValueError(f"file {name!r} is not inside the bundle")
-        for name in self.edge_files() | self.cloud_files():
+        golden = set() if self.golden is None else {self.golden}
+        for name in self.edge_files() | self.cloud_files() | golden:
             if name not in self.files:
                 raise ValueError(f"file {name!r} is named but has no hash under [files]")
 
@@ -177,8 +177,6 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
             sender += [self.appearance.encoder, self.appearance.tables]
         if self.vector is not None:
             sender += [self.vector.encoder, self.vector.tables]
-        if self.golden is not None:
-            sender.append(self.golden)
         beside = {f"{name}.data" for name in sender} & self.files.keys()  # weights of more than 2 GiB
         return frozenset(sender) | beside
 
@@ -187,6 +185,8 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
 
         But in int8 a token encoder stays in fp32: what it gives is the code itself.
         """
+        if graph in self.precisions:
+            return self.precisions[graph]
         if graph not in self.edge_graphs():
             return "fp32"
         exact = self.appearance is not None and graph == self.appearance.encoder
@@ -203,7 +203,8 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
         shared = {self.text.tables, self.captioner.tokenizer}
         shared |= {info.tables for info in (self.appearance, self.vector) if info is not None}
         named = {self.renderer.decoder, self.renderer.denoiser, self.renderer.refiner} - {None}
-        return frozenset(shared | named | (self.files.keys() - self.edge_files()))  # type: ignore[arg-type]
+        others = self.files.keys() - self.edge_files() - {self.golden}
+        return frozenset(shared | named | others)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +226,14 @@ class Bundle:
             raise BundleError(str(error)) from error
         bundle = cls(path, manifest, hashlib.sha256(data).hexdigest(), half)
         for name in sorted(bundle.files()):
-            found = file_sha256(path / name)
-            if found != manifest.files[name]:
-                expected = manifest.files[name]
-                raise BundleError(f"{path / name}: SHA-256 is {found}, {MANIFEST} says {expected}")
+            bundle.check(name)
         return bundle
+
+    def check(self, name: str) -> None:
+        """Raise BundleError unless a file is what its hash says."""
+        found, expected = file_sha256(self.root / name), self.manifest.files[name]
+        if found != expected:
+            raise BundleError(f"{self.root / name}: SHA-256 is {found}, {MANIFEST} says {expected}")
 
     @property
     def short_sha256(self) -> str:
@@ -294,19 +298,24 @@ class Bundle:
         return Codec(self.text_model(), self.token_model(), self.vector_model(), hold)
 
     def golden(self) -> Golden:
-        """Read what the graphs must give; raises BundleError for a bundle that does not say."""
+        """Read what the graphs must give; raises BundleError for a bundle that does not say.
+
+        Neither half needs it in use, so it is checked here and not when a half is loaded.
+        """
         name = self.manifest.golden
         if name is None:
             raise BundleError(f"{self.root}: {MANIFEST} names no golden file, so nothing can be compared")
-        return Golden(self.arrays(name))
+        self.check(name)
+        return Golden(self._arrays(self.root / name))
 
-    def arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
+    def arrays(self, name: str) -> Arrays:
         """Read the checked table file `name` (npz)."""
-        path = self.path(name)
+        return self._arrays(self.path(name))
+
+    def _arrays(self, path: Path) -> Arrays:
         try:
-            with np.load(io.BytesIO(_read(path)), allow_pickle=False) as archive:
-                return {key: archive[key] for key in archive.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            return arrays.parse(_read(path))
+        except ArraysError as error:
             raise BundleError(f"{path}: no table file: {error}") from error
 
 

@@ -43,7 +43,7 @@ def model_folder(place: str, revision: str | None, subfolder: str = "") -> Path:
         for patterns in _PATTERNS:
             allowed = [prefix + pattern for pattern in patterns]
             root = Path(snapshot_download(place, revision=revision, allow_patterns=allowed))
-            if any((root / subfolder / name).is_file() for name in WEIGHTS[::2]):
+            if any((root / subfolder / name).is_file() for name in WEIGHTS[:2]):
                 break
     except (OSError, HfHubHTTPError, HFValidationError, ValueError) as error:
         raise ModelFilesError(f"{place} at {revision}: {short(error)}") from error

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from export.graph import OPSET
+from export.graph_file import OPSET
 
 Pairs = Sequence[tuple[Tensor, Tensor]]  # of each layer: keys and values (B, heads, length, size)
 

@@ -30,7 +30,8 @@ from export.captioners.captioner import (
     token,
 )
 from export.captioners.graph import before_last, kept
-from export.graph import OPSET, store_half
+from export.graph import store_half
+from export.graph_file import OPSET, read_graph, write_graph
 from wire.golden import Sample
 
 ENCODERS = ("vit", "deit", "mirage-grid")
@@ -76,7 +77,9 @@ def export_captioner(
                 continue
             if half:
                 store_half(Path(scratch) / name)
-            shutil.copyfile(Path(scratch) / name, folder / name)
+                shutil.copyfile(Path(scratch) / name, folder / name)
+            else:  # read and written, since weights of more than 2 GiB lie in a second file
+                write_graph(read_graph(Path(scratch) / name), folder / name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -132,6 +132,21 @@ def read_photo(path: Path, short_px: int) -> NDArray[np.uint8]:
     return shrink(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), short_px)
 
 
+def read_times(path: Path, per_second: float) -> Iterator[float]:
+    """Yield the seconds of the frames that `read_frames` gives, without converting them."""
+    capture = cv2.VideoCapture(str(path))
+    fps = capture.get(cv2.CAP_PROP_FPS) or 25.0
+    due = 0.0
+    number = 0
+    while capture.grab():
+        time_s = number / fps
+        number += 1
+        if time_s + 0.5 / fps >= due:
+            due += 1 / per_second
+            yield time_s
+    capture.release()
+
+
 def read_frames(path: Path, short_px: int, per_second: float) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """Yield (seconds, RGB (H, W, 3)) about `per_second` times a second."""
     capture = cv2.VideoCapture(str(path))

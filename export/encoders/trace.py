@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from export.graph import OPSET
-from export.graph_file import rewritten
+from export.graph_file import OPSET, rewritten
 
 
 def write_traced(

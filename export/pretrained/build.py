@@ -8,17 +8,18 @@
 Everything is written in a temporary folder, checked against PyTorch, and only then takes its place.
 """
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import torch
 
 from export.calibration import calibration
-from export.manifest import publish, write_manifest
+from export.golden import CAPTIONS
+from export.manifest import publish, workplace, write_manifest
 from export.pretrained.appearance import build_appearance, build_vector
 from export.pretrained.captioner import build_captioner
-from export.pretrained.work import Order, Work
+from export.pretrained.work import Order, OrderError, Work
 from export.recipe import Recipe, load_recipe
 from export.verify import Runtime, VerifyError, verify
 from wire.bundle import Bundle
@@ -31,14 +32,27 @@ def build_pretrained(
 ) -> Bundle:
     """Build the bundle whose recipe is in folder `bundle`; `step` is told each part that begins.
 
-    Raises RecipeError, UnsupportedModelError, FootageError and VerifyError; what was there before is then
-    untouched.
+    Raises OrderError, RecipeError, UnsupportedModelError, FootageError, BusyError and VerifyError; what was
+    there before is then untouched.
     """
+    try:
+        return _build(bundle, order, runtime, step)
+    except torch.OutOfMemoryError as error:
+        raise OrderError(
+            f"{bundle}: its models do not fit in the memory of {order.device}: {error}"
+        ) from error
+
+
+def parts(recipe: Recipe) -> int:
+    """How often `build_pretrained` calls `step`."""
+    return 3 + sum(each is not None for each in (recipe.appearance, recipe.vector))
+
+
+def _build(bundle: Path, order: Order, runtime: Runtime, step: Callable[[str], None]) -> Bundle:
     recipe = load_recipe(bundle)
-    with tempfile.TemporaryDirectory(dir=bundle, prefix=".build-") as scratch:
-        made = Path(scratch)
+    with workplace(bundle) as made:
         step("footage")
-        work = Work(bundle, made, recipe, order, calibration(order.footage))
+        work = Work(bundle, made, recipe, order, calibration(order.footage, CAPTIONS))
         step("captioner")
         fields: dict[str, object] = {"captioner": build_captioner(work)}
         if recipe.appearance is not None:
@@ -55,11 +69,6 @@ def build_pretrained(
             raise VerifyError(f"{bundle}: not built, for it differs from PyTorch: {'; '.join(misses)}")
         publish(made, bundle)
     return Bundle.load(bundle)
-
-
-def parts(recipe: Recipe) -> int:
-    """How often `build_pretrained` calls `step`."""
-    return 3 + sum(each is not None for each in (recipe.appearance, recipe.vector))
 
 
 def _rest(work: Work) -> dict[str, object]:

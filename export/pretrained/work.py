@@ -20,6 +20,10 @@ Array = NDArray[np.generic]
 BATCH = 8  # pictures that an encoder sees at once
 
 
+class OrderError(ValueError):
+    """The models cannot be built in this way here; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """How to build: `device` for torch, `precision` of the sender's graphs, `footage` to fit tables to."""
@@ -27,6 +31,14 @@ class Order:
     device: str = "cpu"
     precision: Precision = "fp32"
     footage: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.device not in ("cpu", "cuda"):
+            raise OrderError(f"device {self.device!r} is neither cpu nor cuda")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise OrderError(
+                f"device is cuda, but PyTorch {torch.__version__} sees no GPU here: build on cpu"
+            )
 
 
 @dataclass(frozen=True, slots=True)

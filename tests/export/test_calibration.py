@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from export.calibration import SEGMENTS, calibration, calibration_of_film
@@ -29,8 +30,24 @@ def test_without_footage_real_clips_serve(bunny: Path) -> None:
     assert min(close.segments[0].shape[1:3]) == 384
 
 
+def test_of_long_footage_a_few_windows_are_kept_spread_over_all(
+    bunny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = calibration_of_film(bunny).segments
+    monkeypatch.setattr("export.calibration.SEGMENTS", 5)
+    few = calibration_of_film(bunny).segments
+    assert len(few) == 5
+    assert [np.array_equal(few[0], every[0]), np.array_equal(few[-1], every[-1])] == [True, True]
+    assert len(calibration(None).segments) == 5
+
+
+def test_too_little_footage_is_refused_before_anything_is_built(footage_folder: Path) -> None:
+    with pytest.raises(FootageError, match=r"holds 8 segments .* expected 20 at least"):
+        calibration(footage_folder, 20)
+
+
 def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FootageError, match="holds no clip or photograph to fit tables to"):
+    with pytest.raises(FootageError, match="holds 0 segments"):
         calibration(tmp_path)
 
 

@@ -4,8 +4,9 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from export.manifest import publish, write_manifest
+from export.manifest import BusyError, publish, workplace, write_manifest
 from export.tables import text_tables
 from tests.wire.sample import CAPTIONS
 from wire.bundle import Bundle
@@ -28,12 +29,12 @@ FIELDS: dict[str, object] = {
 }  # fmt: skip
 
 
-def made(folder: Path) -> Path:
+def made(folder: Path, more: dict[str, object] | None = None) -> Path:
     (folder / "sender").mkdir(parents=True)
     for name in ("a.onnx", "b.onnx", "t.json"):
         (folder / "sender" / name).write_bytes(name.encode())
     np.savez(folder / "text.npz", allow_pickle=False, **text_tables(CAPTIONS))
-    write_manifest(folder, FIELDS)
+    write_manifest(folder, {**FIELDS, **(more or {})})
     return folder
 
 
@@ -44,6 +45,47 @@ def test_what_is_written_can_be_loaded(tmp_path: Path) -> None:
     text = (bundle.root / "bundle.toml").read_text()
     assert "appearance" not in text
     assert "quality" not in text
+
+
+def test_a_new_bundle_leaves_no_file_of_the_old_one(tmp_path: Path) -> None:
+    old, new = made(tmp_path / "old"), made(tmp_path / "new", {"precision": "fp16"})
+    (old / "sender/a.onnx.data").write_bytes(b"large")
+    write_manifest(old, FIELDS)
+    (old / "notes.txt").write_text("mine")
+    publish(new, old)
+    assert Bundle.load(old).manifest.precision == "fp16"
+    assert not (old / "sender/a.onnx.data").exists()
+    assert (old / "notes.txt").read_text() == "mine"
+
+
+def test_a_bundle_that_cannot_be_put_in_place_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = made(tmp_path / "old"), made(tmp_path / "new", {"precision": "fp16"})
+    replace = Path.replace
+
+    def failing(source: Path, target: Path) -> Path:
+        if source == new / "sender/t.json":
+            raise OSError(28, "No space left on device")
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OSError, match="No space left"):
+        publish(new, old)
+    monkeypatch.undo()
+    assert Bundle.load(old).manifest.precision == "fp32"
+
+
+def test_one_build_at_a_time_and_what_a_killed_one_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "own/.build-killed").mkdir(parents=True)
+    with workplace(tmp_path / "own") as scratch:
+        assert [path.name for path in (tmp_path / "own").glob(".build-*")] == [scratch.name]
+        with (
+            pytest.raises(BusyError, match="own: is being built by another process"),
+            workplace(tmp_path / "own"),
+        ):
+            pass
+    assert not (tmp_path / "own").exists(), "nothing came of it"
 
 
 def test_a_bundle_takes_its_place_over_an_old_one(tmp_path: Path) -> None:
