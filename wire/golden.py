@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.generic]
 Arrays = Mapping[str, Array]
+_MOST_ENLARGED = 64  # times
+_MOST_VALUES = 1 << 28  # of enlarged pictures
 GRIDS, TOKENS, ENLARGE = "captions|grids", "captions|tokens", "captions|enlarge"
 
 
@@ -40,11 +42,16 @@ class Sample:
 
     def agreement(self, found: Mapping[str, Array]) -> "Agreement":
         """Compare what a graph gave; raises GoldenError for an output that is missing or of another shape."""
-        kept = {
-            name: array.reshape(1, -1)[:, self.picks[name]] if name in self.picks else array
-            for name, array in found.items()
-        }
+        kept = {name: self._kept(name, array) for name, array in found.items()}
         return agreement(self.results, kept)
+
+    def _kept(self, name: str, array: Array) -> Array:
+        picks = self.picks.get(name)
+        if picks is None:
+            return array
+        if picks.max(initial=0) >= array.size:
+            raise GoldenError(f"output {name} has {array.size} elements, expected more than {picks.max()}")
+        return array.reshape(1, -1)[:, picks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +92,19 @@ class Golden:
     def samples(self, graph: str) -> list[Sample]:
         """Give what is known of one graph, or raise GoldenError."""
         inputs, outputs = self._named(f"{graph}|in|"), self._named(f"{graph}|out|")
-        counts = {len(array) for array in (*inputs.values(), *outputs.values())}
+        every = (*inputs.values(), *outputs.values())
+        if not all(array.ndim for array in every):
+            raise GoldenError(f"golden data of {graph} has an input or output that is a single number")
+        counts = {len(array) for array in every}
         if not inputs or not outputs or len(counts) != 1:
             raise GoldenError(f"golden data of {graph} has {sorted(counts)} samples of inputs and outputs")
+        picks = self._picks(graph)
         fed = {name: self._fed(graph, name, array) for name, array in inputs.items()}
         return [
             Sample(
                 {name: array[at : at + 1] for name, array in fed.items()},
                 {name: array[at : at + 1] for name, array in outputs.items()},
-                self._named(f"{graph}|pick|"),
+                picks,
             )
             for at in range(counts.pop())
         ]
@@ -102,14 +113,16 @@ class Golden:
         """Give the frame grids (N, S, S, 3) whose captions are known; none where the bundle has none."""
         if GRIDS not in self._arrays:
             return np.empty((0, 1, 1, 3), np.uint8)
-        factor = int(self._arrays.get(ENLARGE, np.int64(1)))
-        return enlarged(np.asarray(self._arrays[GRIDS], np.uint8), factor)
+        return self._pictures(GRIDS, ENLARGE)
 
     def tokens(self) -> list[list[int]]:
         """Give the greedy tokens of each grid, without start and end."""
         if TOKENS not in self._arrays:
             return []
-        return [[token for token in row if token >= 0] for row in self._arrays[TOKENS].tolist()]
+        rows = self._arrays[TOKENS]
+        if rows.ndim != 2 or rows.dtype.kind not in "iu":
+            raise GoldenError(f"{TOKENS} are {rows.dtype} {rows.shape}, expected integers (N, L)")
+        return [[token for token in row if token >= 0] for row in rows.tolist()]
 
     def _named(self, prefix: str) -> dict[str, Array]:
         return {
@@ -121,10 +134,37 @@ class Golden:
         if mean is None:
             return array
         std = self._arrays.get(f"{graph}|std|{name}")
-        if std is None or array.ndim != 4 or array.shape[3] != 3:
-            raise GoldenError(f"golden data of {graph}: {name} has a mean, but is no picture or has no std")
-        factor = int(self._arrays.get(f"{graph}|enlarge|{name}", np.int64(1)))
-        return normalised(enlarged(np.asarray(array, np.uint8), factor), mean, std)
+        if std is None or not _is_colour(mean) or not _is_colour(std) or not std.all():
+            raise GoldenError(f"golden data of {graph}: {name} has a mean, but not both mean and std of RGB")
+        return normalised(self._pictures(f"{graph}|in|{name}", f"{graph}|enlarge|{name}"), mean, std)
+
+    def _picks(self, graph: str) -> dict[str, Array]:
+        picks = self._named(f"{graph}|pick|")
+        for name, array in picks.items():
+            if array.ndim != 1 or array.dtype.kind not in "iu" or array.min(initial=0) < 0:
+                raise GoldenError(f"golden data of {graph}: pick of {name} is no list of places")
+        return picks
+
+    def _pictures(self, key: str, enlarge: str) -> NDArray[np.uint8]:
+        """Give stored pictures in the size that graphs get."""
+        pictures, factor = self._arrays[key], self._arrays.get(enlarge, np.int64(1))
+        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
+            raise GoldenError(
+                f"golden data of {key} are {pictures.dtype} {pictures.shape}, expected uint8 (N, H, W, 3)"
+            )
+        times = 0 if factor.ndim or factor.dtype.kind not in "iu" else int(factor)
+        if not 1 <= times <= _MOST_ENLARGED:
+            raise GoldenError(f"{enlarge} is {factor}, expected 1 to {_MOST_ENLARGED}")
+        if pictures.size * times**2 > _MOST_VALUES:
+            raise GoldenError(
+                f"golden data of {key} are {pictures.shape}, {times} times enlarged: more than {_MOST_VALUES}"
+            )
+        return enlarged(np.asarray(pictures, np.uint8), times)
+
+
+def _is_colour(values: Array) -> bool:
+    """Whether these are three numbers such as means and deviations of pixels in 0..1."""
+    return values.shape == (3,) and values.dtype.kind == "f" and bool((np.abs(values) < 1e6).all())
 
 
 def enlarged(pictures: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
@@ -157,6 +197,7 @@ def _compared(wanted: Array, found: Array) -> Agreement:
     a, b = wanted.astype(np.float64).ravel(), found.astype(np.float64).ravel()
     if not np.isfinite(b).all():
         return Agreement(float("inf"), -1.0, 1.0, float(np.abs(a).max(initial=0.0)))
-    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-    cosine = float(a @ b) / norm if norm else float(np.array_equal(a, b))
+    with np.errstate(over="ignore", invalid="ignore"):  # only ever of a bundle's own nonsense
+        norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+        cosine = float(a @ b) / norm if norm else float(np.array_equal(a, b))
     return Agreement(float(np.abs(a - b).max(initial=0.0)), cosine, 1.0, float(np.abs(a).max(initial=0.0)))

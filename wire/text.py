@@ -122,6 +122,8 @@ class TextModel:
             symbol = _take(decoder, self._spelling_model.frequencies(history))
             if symbol == SPELLED:
                 return spelled.decode()
+            if symbol == 0:
+                raise TextError("caption has a NUL")  # behind its end, a message reads as many of them
             spelled.append(symbol)
             if len(spelled) > limit:
                 raise TextError(f"caption is longer than {MAX_CHARACTERS} characters")

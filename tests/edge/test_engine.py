@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from edge.engine import INDEX, EngineCache, EngineError, EngineKey, Entry, written
+from edge.engine import INDEX, MAX_INDEX, EngineCache, EngineError, EngineKey, Entry, StoredFile, written
 from edge.gpu import Host
 from tests.edge.workshop import HOST
 from wire.golden import PERFECT
@@ -132,6 +133,30 @@ def test_every_prefix_of_an_index_is_refused(tmp_path: Path) -> None:
         (tmp_path / INDEX).write_bytes(whole[:size])
         with pytest.raises(EngineError, match=r"engines\.json"):
             EngineCache(tmp_path).index()
+
+
+NESTED = b'{"engines": {"' + b"0" * 64 + b'": {"key": {"x": ' + b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(b'{"engines": {"\xff": 1}}', "utf-8", id="not UTF-8"),
+        pytest.param(NESTED, "recursion", id="nested deeply"),
+        pytest.param(b" " * (MAX_INDEX + 1), "limit is", id="too long"),
+    ],
+)
+def test_an_index_that_is_none_is_refused(tmp_path: Path, data: bytes, reason: str) -> None:
+    (tmp_path / INDEX).write_bytes(data)
+    with pytest.raises(EngineError, match=rf"engines\.json: .*{reason}"):
+        EngineCache(tmp_path).index()
+
+
+def test_a_file_whose_name_is_too_long_is_refused(tmp_path: Path) -> None:
+    entry = put(tmp_path)
+    named = structs.replace(entry, engine=StoredFile("a" * 300, entry.engine.sha256, 1))
+    with pytest.raises(EngineError, match="File name too long"):
+        EngineCache(tmp_path).check(named)
 
 
 def test_two_builders_keep_out_of_each_others_way(tmp_path: Path) -> None:

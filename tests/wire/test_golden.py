@@ -63,11 +63,50 @@ def test_grids_come_with_their_captions() -> None:
         {"a|in|x": np.zeros((2, 1)), "a|out|y": np.zeros((3, 1))},
         {"a|in|x": np.zeros((1, 4)), "a|mean|x": np.zeros(3), "a|std|x": np.ones(3), "a|out|y": np.ones(1)},
         {"a|in|x": PICTURES, "a|mean|x": np.zeros(3), "a|out|y": np.zeros((2, 1))},
+        {"a|in|x": np.array(1), "a|out|y": np.zeros((2, 1))},
+        {"a|in|x": PICTURES, "a|mean|x": np.zeros(3), "a|std|x": np.zeros(3), "a|out|y": np.zeros((2, 1))},
+        {"a|in|x": PICTURES, "a|mean|x": np.zeros(4), "a|std|x": np.ones(4), "a|out|y": np.zeros((2, 1))},
+        {"a|in|x": np.zeros((1, 1)), "a|out|y": np.ones((1, 1)), "a|pick|y": np.array([-1])},
+        {"a|in|x": np.zeros((1, 1)), "a|out|y": np.ones((1, 1)), "a|pick|y": np.array([0.0])},
     ],
 )
 def test_data_that_do_not_fit_are_named(arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype]]) -> None:
     with pytest.raises(GoldenError, match="golden data of a"):
         Golden(arrays).samples("a")
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"captions|grids": PICTURES[0]},
+        {"captions|grids": PICTURES.astype(np.float32)},
+        {"captions|grids": PICTURES, "captions|enlarge": np.array([2, 2])},
+        {"captions|grids": PICTURES, "captions|enlarge": np.array(2.0)},
+        {"captions|grids": PICTURES, "captions|enlarge": np.array(0)},
+        {"captions|grids": PICTURES, "captions|enlarge": np.array(2**40)},
+        {"captions|grids": np.zeros((1, 400, 400, 3), np.uint8), "captions|enlarge": np.array(64)},
+    ],
+)
+def test_grids_that_are_no_pictures_are_refused(
+    arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype]],
+) -> None:
+    with pytest.raises(GoldenError, match="captions"):
+        Golden(arrays).grids()
+
+
+@pytest.mark.parametrize("tokens", [np.array(3), np.array([3]), np.array([[0.5]])])
+def test_tokens_that_are_no_rows_of_numbers_are_refused(
+    tokens: np.ndarray[tuple[int, ...], np.dtype],
+) -> None:
+    with pytest.raises(GoldenError, match=r"captions\|tokens are"):
+        Golden({"captions|tokens": tokens}).tokens()
+
+
+def test_an_element_that_an_output_lacks_is_named() -> None:
+    arrays = {"a|in|x": np.zeros((1, 1)), "a|out|y": np.ones((1, 1)), "a|pick|y": np.array([6])}
+    sample = Golden(arrays).samples("a")[0]
+    with pytest.raises(GoldenError, match="output y has 6 elements, expected more than 6"):
+        sample.agreement({"y": np.ones((1, 2, 3))})
 
 
 def test_agreement_is_that_of_the_worst_output() -> None:

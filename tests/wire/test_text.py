@@ -115,6 +115,11 @@ def test_a_long_or_empty_payload_ends(text_model: TextModel, payload: bytes) -> 
         return
 
 
+def test_a_nul_ends_the_reading_of_a_payload(text_model: TextModel) -> None:
+    with pytest.raises(TextError, match="has a NUL"):
+        text_model.decode(b"")  # behind its end, zeros: unknown words that begin with NUL
+
+
 def test_incomplete_tables_are_refused() -> None:
     tables = text_tables(CAPTIONS)
     for name in tables:

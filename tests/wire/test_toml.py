@@ -39,3 +39,54 @@ def test_a_mistake_names_source_and_key(text: bytes, reason: str) -> None:
 def test_a_deeply_nested_document_is_refused() -> None:
     with pytest.raises(TomlError):
         toml.parse(b"a = " + b"[" * 50_000, "agent.toml")
+
+
+@pytest.mark.parametrize("digits", [b"9" * 5000, b"-" + b"1" * 5000])
+def test_a_number_of_too_many_digits_is_refused(digits: bytes) -> None:
+    with pytest.raises(TomlError, match=r"agent\.toml: .*digits"):
+        toml.parse(b"port = " + digits, "agent.toml")
+
+
+LONG = b".a" * toml.MAX_PARTS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a" + LONG + b" = 1",
+        b"\t[a" + LONG + b"]",
+        b"[[ a" + LONG + b"]]",
+        b"b = 1\r\n'a'" + LONG + b" = 1",
+        b'"a\\"b"' + LONG + b" = 1",
+        b"b = {a" + LONG + b" = 1}",
+        b"b = {c = 1, a " + LONG + b" = 1}",
+        b"a" + b".a" * 100_000 + b" = 1",
+    ],
+)
+def test_a_key_of_many_parts_is_refused(text: bytes) -> None:
+    with pytest.raises(TomlError, match=f"more than {toml.MAX_PARTS} parts"):
+        toml.parse(text, "agent.toml")
+
+
+def test_dots_in_texts_and_numbers_are_no_parts_of_a_key() -> None:
+    text = b'a.b.c.d.e.f.g.h = "1.2.3.4.5.6.7.8.9.10"\nx = [1.5, 2.5, 3.5]\n# 1.2.3.4.5.6.7.8.9\n'
+    assert toml.parse(text, "x")["x"] == [1.5, 2.5, 3.5]
+
+
+def test_a_long_line_of_blanks_is_read_at_once() -> None:
+    assert toml.parse(b"a = 1\n" + b" " * 200_000, "x") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"[a]\nb = nan", "b = nan is no finite number"),
+        (b"a = [{b = [1.0, -inf]}]", "b = -inf is no finite number"),
+        (rb'a = "x\u0000"', "a has a NUL"),
+        (rb'[a]\n"b\u0000" = 1'.replace(rb"\n", b"\n"), r"a key in \[a\] has a NUL"),
+        (b"a" * (toml.MAX_BYTES + 1), "has 262145 bytes, limit is 262144"),
+    ],
+)
+def test_what_no_setting_can_be_is_refused(text: bytes, reason: str) -> None:
+    with pytest.raises(TomlError, match=f"agent.toml: {reason}"):
+        toml.parse(text, "agent.toml")
