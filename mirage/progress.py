@@ -51,3 +51,12 @@ def steps_shown(what: str, total: int | None) -> Iterator[Callable[[], None]]:
     with bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
+
+
+@contextlib.contextmanager
+def amount_shown(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar while the body runs; tell what it gives how many more are finished."""
+    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda number: bar.advance(task, number)
