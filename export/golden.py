@@ -12,6 +12,7 @@ from wire.golden import ENLARGE, GRIDS, TOKENS, Array, Sample, enlarged, normali
 GRAPH_SAMPLES = 4  # of each graph
 CAPTIONS = 20  # frame grids whose greedy tokens must come out the same
 _PICKED = 4096  # elements that are kept of a large output
+_INPUT_BYTES = 1 << 24  # of the samples of one graph, pictures not counted
 
 Pictures = NDArray[np.uint8]
 
@@ -52,7 +53,12 @@ class GoldenWriter:
         self.arrays: dict[str, Array] = {}
 
     def add(self, graph: str, samples: Sequence[Sample], shown: Shown | None = None, name: str = "") -> None:
-        """Keep samples of one graph. Those of its input `name` are the pictures of `shown`, in order."""
+        """Keep samples of one graph. Those of its input `name` are the pictures of `shown`, in order.
+
+        Of a graph with large inputs (a decoder that is fed all that its encoder gives) only the first ones.
+        """
+        each = sum(array.nbytes for inlet, array in samples[0].feeds.items() if inlet != name)
+        samples = samples[: max(_INPUT_BYTES // max(each, 1), 1)]
         for inlet in samples[0].feeds:
             if shown is not None and inlet == name:
                 self.arrays[f"{graph}|in|{inlet}"] = shown.stored[: len(samples)]

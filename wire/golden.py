@@ -195,8 +195,8 @@ def _compared(wanted: Array, found: Array) -> Agreement:
     if np.issubdtype(wanted.dtype, np.integer) or wanted.dtype == np.bool_:
         return Agreement(0.0, 1.0, float((wanted == found).mean()) if wanted.size else 1.0)
     a, b = wanted.astype(np.float64).ravel(), found.astype(np.float64).ravel()
-    if not np.isfinite(b).all():
-        return Agreement(float("inf"), -1.0, 1.0, float(np.abs(a).max(initial=0.0)))
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):  # nor is a model that gives no number verified
+        return Agreement(float("inf"), -1.0, 1.0, 0.0)
     with np.errstate(over="ignore", invalid="ignore"):  # only ever of a bundle's own nonsense
         norm = float(np.linalg.norm(a) * np.linalg.norm(b))
         cosine = float(a @ b) / norm if norm else float(np.array_equal(a, b))

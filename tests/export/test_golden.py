@@ -43,6 +43,13 @@ def test_of_a_large_output_a_part_is_kept(*, changed: bool) -> None:
     assert (found.max_abs_error > 0.9) == changed
 
 
+def test_of_a_graph_with_large_inputs_few_samples_are_kept() -> None:
+    writer = GoldenWriter()
+    large = Sample({"x": np.zeros((1, 1 << 21), np.float32)}, {"y": np.zeros((1, 1))})
+    writer.add("a.onnx", [large] * 5)
+    assert len(Golden(writer.arrays).samples("a.onnx")) == 2
+
+
 def test_captions_of_unequal_length_come_back() -> None:
     writer = GoldenWriter()
     writer.add_captions(Shown.of(PICTURES), [[4, 5], [], [6]])

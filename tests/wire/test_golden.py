@@ -123,6 +123,10 @@ def test_a_number_that_is_none_agrees_with_nothing() -> None:
     assert found.max_abs_error == float("inf")
 
 
+def test_nothing_agrees_with_a_number_that_is_none() -> None:
+    assert agreement({"a": np.array([1.0, np.nan])}, {"a": np.ones(2)}).cosine == -1
+
+
 @pytest.mark.parametrize("found", [{}, {"a": np.ones(3)}])
 def test_an_output_that_is_missing_or_of_another_shape_is_named(
     found: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]],
