@@ -2,7 +2,8 @@
 
     [device]   tenant, site, id
     [broker]   host, port = 1883, envelope = "none"
-    [bundle]   path, engine_cache (TensorRT engines are kept there; without it TensorRT is not used)
+    [bundle]   path, engine_cache (TensorRT engines are kept there, or else in the bundle's folder engines, if
+               there is one; without either, TensorRT is not used)
     [spool]    path, max_bytes = 64 MiB
     [encode]   planes (bundle's default; twice as many where a scene begins), vector = true (the embedding is
                sent where the bundle has one), segment_ms = 2000, still_bytes = 116, threads = 1,
@@ -12,6 +13,7 @@
 Paths are relative to the file's folder.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +21,7 @@ from msgspec import Meta, Struct
 
 from edge.camera import is_live
 from edge.composer import STILL_BYTES
+from edge.engine import BESIDE
 from edge.pipeline import Settings
 from wire import topics
 from wire.toml import TomlError, parse_as
@@ -52,6 +55,13 @@ class BundlePath(Struct, frozen=True, forbid_unknown_fields=True):
 
     path: str
     engine_cache: str | None = None
+
+    def engines(self) -> Path | None:
+        """Where its engines are kept: as said, or else where `mirage export engine` puts them, if it did."""
+        if self.engine_cache:
+            return Path(self.engine_cache)
+        beside = Path(self.path, BESIDE)
+        return beside if os.path.isdir(beside) else None  # noqa: PTH112 (Path.is_dir raises where it may not look)
 
 
 class SpoolPath(Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +115,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     def settings(self) -> Settings:
         """Pick what the pipeline needs to know."""
-        cache = Path(self.bundle.engine_cache) if self.bundle.engine_cache else None
         return Settings(
             planes=self.encode.planes,
             vector=self.encode.vector,
@@ -113,7 +122,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
             still_bytes=self.encode.still_bytes,
             threads=self.encode.threads,
             beams=self.encode.beams,
-            engine_cache=cache,
+            engine_cache=self.bundle.engines(),
         )
 
 

@@ -15,7 +15,7 @@ import onnxruntime as ort
 
 from edge.camera import CameraError, is_live, open_camera
 from edge.config import CameraSource, Config
-from edge.engine import EngineCache
+from edge.engine import EngineCache, EngineError
 from edge.gpu import GpuError, find_gpu, find_host, l4t_version, tensorrt_version
 from edge.identity import software
 from edge.link import Address, Link, LinkError
@@ -26,7 +26,7 @@ from edge.spool import Spool, SpoolError
 from wire.bundle import Bundle, BundleError
 
 _RUNS = 5
-_KNOWN = (BundleError, CameraError, LinkError, SpoolError)
+_KNOWN = (BundleError, CameraError, EngineError, LinkError, SpoolError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,9 @@ def examine(config: Config) -> list[Finding]:
     """Look at everything that the agent needs; tries each part for real and raises nothing for it."""
     findings = [_software(), _opencv(), _onnxruntime(), _gpu()]
     findings.append(_try("bundle", partial(_bundle, config)))
-    if config.bundle.engine_cache is not None:
-        findings.append(_engines(Path(config.bundle.engine_cache)))
+    engines = config.settings().engine_cache
+    if engines is not None:
+        findings.append(_try("engines", partial(_engines, engines)))
     findings += _models(config)
     findings.append(_try("spool", partial(_spool, config)))
     findings.append(_try("broker", partial(_broker, config)))
@@ -99,7 +100,7 @@ def _gpu() -> Finding:
     return Finding("gpu", ok=True, detail=", ".join(parts + [f"L4T {release}"] * bool(release)))
 
 
-def _engines(folder: Path) -> Finding:
+def _engines(folder: Path) -> str:
     """Look into the engine cache; where there is no GPU, at whether its files are whole."""
     try:
         host = find_host()
@@ -108,10 +109,10 @@ def _engines(folder: Path) -> Finding:
     cache = EngineCache(folder)
     problems = cache.problems(host)
     if problems:
-        return Finding("engines", ok=False, detail="; ".join(problems))
+        raise EngineError("; ".join(problems))
     engines = sorted(cache.index().engines.values(), key=lambda entry: entry.graph)
     names = ", ".join(f"{entry.graph} in {entry.key.precision}" for entry in engines)
-    return Finding("engines", ok=True, detail=f"{folder}: {names or 'none yet: mirage export engine'}")
+    return f"{folder}: {names or 'none yet: mirage export engine'}"
 
 
 def _models(config: Config) -> list[Finding]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from edge.engine import EngineCache, EngineError, EngineKey, Entry, written
+from edge.engine import EngineCache, EngineError, EngineKey, Entry, graph_sha256, written
 from edge.gpu import Host
 from edge.graph import Graph, ModelError
 from edge.profile import Plan, including
 from edge.runtime import Attempt, load
-from wire.bundle import Precision, file_sha256
-from wire.golden import PERFECT, Agreement, GoldenError, Sample, agreement
+from wire.bundle import Precision
+from wire.golden import PERFECT, Agreement, GoldenError, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,22 @@ class Builder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An engine that is wanted: of which graph, how, and what it must give."""
+    """An engine that is wanted: of which graph, how, and what it must give.
+
+    `exported` is the precision of the graph itself: no engine comes nearer to PyTorch than that.
+    """
 
     graph: str
     model: Path
     plan: Plan
     samples: Sequence[Sample]
+    exported: Precision = "fp32"
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """What the less exact of graph and engine is held to."""
+        both = TOLERANCES[self.exported], TOLERANCES[self.plan.precision]
+        return min(both, key=lambda each: each.cosine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,7 @@ def deliver(order: Order, cache: EngineCache, builder: Builder, host: Host) -> D
     plan = order.plan
     for each in shapes:
         plan = replace(plan, inputs=including(plan.inputs, each))
-    key = EngineKey(file_sha256(order.model), host, plan.precision, plan.text())
+    key = EngineKey(graph_sha256(order.model), host, plan.precision, plan.text())
     with cache.building() as scratch:
         known = _known(cache, key)
         if known is not None:
@@ -87,7 +97,7 @@ def compared(graph: Graph, samples: Sequence[Sample]) -> Agreement:
     """Run every sample; raises RunError, or GoldenError for an output that is missing or of another shape."""
     worst = PERFECT
     for sample in samples:
-        worst = worst.worse(agreement(sample.results, graph.run(sample.feeds)))
+        worst = worst.worse(sample.agreement(graph.run(sample.feeds)))
     return worst
 
 
@@ -107,11 +117,11 @@ def _checked(order: Order, wrapper: Path, provider: str) -> Agreement:
         found = compared(graph, order.samples)
     except (ModelError, GoldenError) as error:
         raise EngineError(f"{order.graph}: the new engine cannot be used: {error}") from error
-    tolerated = TOLERANCES[order.plan.precision]
+    tolerated = order.tolerance
     if found.cosine < tolerated.cosine or found.equal < tolerated.equal:
         raise EngineError(
             f"{order.graph}: the new engine does not give the golden outputs: cosine {found.cosine:.5f} and "
-            f"{found.equal:.1%} equal integers, {order.plan.precision} needs {tolerated.cosine} and "
-            f"{tolerated.equal:.1%}"
+            f"{found.equal:.1%} equal integers, {order.plan.precision} of a graph in {order.exported} needs "
+            f"{tolerated.cosine} and {tolerated.equal:.1%}"
         )
     return found

@@ -71,6 +71,9 @@ class Sizes:
                 size = Range(*map(int, found.groups()[1:])).at_least(1)
             except ProfileError as error:
                 raise ProfileError(f"profile {text!r}: {error}") from error
+            if found[1] == "tokens" and not (size.least == 1 and size.most >= limit):
+                needed = f"captions have 1 to {limit} tokens (captioner.max_tokens)"
+                raise ProfileError(f"profile {text!r}: {needed}, and all of these lengths must run")
             sizes = replace(sizes, **{found[1]: size})
         return sizes
 
@@ -81,10 +84,6 @@ class InputShapes:
 
     name: str
     axes: tuple[Range, ...]
-
-    @property
-    def is_fixed(self) -> bool:
-        return all(axis.least == axis.most for axis in self.axes)
 
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Least, best and most, as TensorRT takes them."""

@@ -16,10 +16,9 @@ from typing import TypeAlias
 import onnxruntime as ort
 import structlog
 
-from edge.engine import EngineCache, EngineError
+from edge.engine import EngineCache, EngineError, graph_sha256
 from edge.gpu import GpuError, Host, find_host
 from edge.graph import FAILURES, Graph, ModelError, RunError, first_line
-from wire.bundle import file_sha256
 
 TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
 PREFERENCE = (TENSORRT, CUDA, CPU)
@@ -110,7 +109,7 @@ class Runtime:
         try:
             if not cache.index().engines:
                 return None
-            entry = cache.find(file_sha256(path), self._host or find_host())
+            entry = cache.find(graph_sha256(path), self._host or find_host())
         except (EngineError, GpuError) as error:
             self._note(notes, path, f"TensorRT engine: {error}")
             return None

@@ -5,13 +5,17 @@ ONNX Runtime's TensorRT provider, which takes it wrapped as one EPContext node
 (https://onnxruntime.ai/docs/execution-providers/EP-Context-Design.html).
 """
 
+import contextlib
 import importlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from edge.engine import EngineError
+import structlog
+
+from edge.engine import EngineError, UnsuitedError
 from edge.gpu import Host
 from edge.profile import InputShapes, Plan
 
@@ -21,15 +25,19 @@ INSTALL = (
     "then pip install 'mirage-video[edge,trt]'"
 )
 _OPSET, _IR = 17, 8  # of the wrapper: old enough for every ONNX Runtime that knows EPContext
+_DYNAMIC = {"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}  # no TensorRT's parser knows them
+
+log = structlog.get_logger()
 
 
 class TensorRtBuilder:
-    """Builds with TensorRT. Raises EngineError where it is not installed, saying what to install."""
+    """Builds with TensorRT. Raises EngineError where it or onnx is not installed, saying what to install."""
 
     provider = "TensorrtExecutionProvider"
 
     def __init__(self, library: ModuleType | None = None) -> None:
         self._trt: Any = library or _imported("tensorrt")
+        self._onnx: Any = _imported("onnx")  # needed last, but nobody shall wait for that
         self._log = _log(self._trt)
 
     @property
@@ -38,8 +46,12 @@ class TensorRtBuilder:
         return ".".join(str(self._trt.__version__).split(".")[:3])
 
     def build(self, model: Path, plan: Plan) -> bytes:
-        """Build an engine for the GPU of this machine; takes minutes."""
+        """Build an engine for the GPU of this machine; takes minutes.
+
+        Raises UnsuitedError for a graph that was quantised dynamically, which is for processors.
+        """
         trt = self._trt
+        self._check_operators(model)
         self._log.complaints.clear()
         builder = trt.Builder(self._log)
         network = builder.create_network(_network_flags(trt))
@@ -57,12 +69,12 @@ class TensorRtBuilder:
             reasons = "; ".join(self._log.complaints) or "TensorRT does not say why"
             raise EngineError(f"{model}: TensorRT cannot build an engine: {reasons}")
         if plan.timing_cache is not None:
-            _write_whole(plan.timing_cache, bytes(cache.serialize()))
+            _keep_timings(plan.timing_cache, bytes(cache.serialize()))
         return bytes(engine)
 
     def wrap(self, model: Path, engine: str, host: Host) -> bytes:
         """Write the EPContext node around an engine file that will lie beside it."""
-        onnx = _imported("onnx")
+        onnx = self._onnx
         source = onnx.load(str(model), load_external_data=False).graph
         weights = {tensor.name for tensor in source.initializer}
         inputs = [value for value in source.input if value.name not in weights]
@@ -76,6 +88,14 @@ class TensorRtBuilder:
         opsets = [onnx.helper.make_opsetid("", _OPSET), onnx.helper.make_opsetid("com.microsoft", 1)]
         wrapper = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=_IR)
         return bytes(wrapper.SerializeToString())
+
+    def _check_operators(self, model: Path) -> None:
+        graph = self._onnx.load(str(model), load_external_data=False).graph
+        found = {node.op_type for node in _nodes(graph)} & _DYNAMIC
+        if found:
+            raise UnsuitedError(
+                f"quantised dynamically ({', '.join(sorted(found))}): runs on CUDA or the processor"
+            )
 
     def _set_precision(self, config: Any, network: Any, model: Path, plan: Plan) -> None:  # noqa: ANN401 (TensorRT has no types)
         trt = self._trt
@@ -104,6 +124,15 @@ def _imported(name: str) -> ModuleType:
     except ImportError as error:
         what = "TensorRT" if name == "tensorrt" else name
         raise EngineError(f"{what} cannot be loaded ({error}): {INSTALL}") from error
+
+
+def _nodes(graph: Any) -> Iterator[Any]:  # noqa: ANN401 (onnx is loaded late)
+    """Give all nodes, those in branches and loops too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for part in (attribute.g, *attribute.graphs):
+                yield from _nodes(part)
 
 
 def _log(trt: Any) -> Any:  # noqa: ANN401 (TensorRT has no types)
@@ -146,18 +175,31 @@ def _add_profile(builder: Any, config: Any, network: Any, planned: tuple[InputSh
 
 
 def _timing_cache(config: Any, path: Path | None) -> Any:  # noqa: ANN401 (TensorRT has no types)
-    known = path.read_bytes() if path is not None and path.is_file() else b""
-    cache = config.create_timing_cache(known)
+    cache = config.create_timing_cache(_known_timings(path))
     if not config.set_timing_cache(cache, False):  # noqa: FBT003 (TensorRT names it differently by version)
         cache = config.create_timing_cache(b"")  # of another GPU or version: begun afresh
         config.set_timing_cache(cache, False)  # noqa: FBT003
     return cache
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def _known_timings(path: Path | None) -> bytes:
+    try:
+        return b"" if path is None else path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        log.warning("timings were not read", file=str(path), reason=error.strerror)
+        return b""
+
+
+def _keep_timings(path: Path, content: bytes) -> None:
+    """Write them for the next build, which is only slower without: no reason to lose an engine."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(content)
         partial.replace(path)
+    except OSError as error:
+        log.warning("timings were not kept", file=str(path), reason=error.strerror)
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edge.captioner import Captioner
-from edge.engine import EngineCache, EngineError
+from edge.engine import BESIDE, EngineCache, EngineError, UnsuitedError
 from edge.engine_build import Builder, Order, deliver
 from edge.gpu import GpuError, Host, find_host
 from edge.profile import Measures, Plan, ProfileError, Sizes
@@ -22,14 +22,17 @@ from edge.tensorrt import INSTALL, TensorRtBuilder
 from mirage.errors import InputError
 from mirage.output import as_json, print_line, print_tables
 from mirage.progress import steps_shown
-from wire.bundle import Bundle, BundleError, Precision
+from wire.bundle import Bundle, BundleError, Manifest, Precision
 from wire.golden import GoldenError
 
 TIMING_CACHE = "timing.cache"
 
 
 class EngineView(msgspec.Struct, frozen=True):
-    """What became of one graph: `built`, `kept` (it was there already) or `failed` (the old one stays)."""
+    """What became of one graph.
+
+    `built`, `kept` (it was there already), `skipped` (TensorRT cannot run it), `failed` (the old one stays).
+    """
 
     graph: str
     state: str
@@ -53,9 +56,13 @@ class EnginesView(msgspec.Struct, frozen=True):
 
 
 def main(
-    bundle: Path, cache: Path, precision: Precision | None, profile: Sequence[str], *, json: bool
+    bundle: Path, cache: Path | None, precision: Precision | None, profile: Sequence[str], *, json: bool
 ) -> bool:
-    """Build and report; whether all are there now. Raises BundleError, EngineError and ProfileError."""
+    """Build and report; whether all are there now that TensorRT can run.
+
+    Without a `cache` they are kept in the bundle. Raises BundleError, EngineError and ProfileError.
+    """
+    cache = cache or bundle / BESIDE
     loaded = Bundle.load(bundle, "edge")
     sizes = Sizes.of(loaded.manifest, profile)
     builder = TensorRtBuilder()
@@ -88,7 +95,7 @@ def build_engines(
 ) -> EnginesView:
     """Build what is missing, graph by graph; one that fails does not keep the others back.
 
-    Without a `precision`, each graph is built in the one that the bundle has it in.
+    Without a `precision`, each graph is built in the one that the bundle has it in (`engine_precision`).
     """
     builder, host = workshop
     engines = EngineCache(cache)
@@ -96,13 +103,16 @@ def build_engines(
     measures, runtime = _measures(bundle, sizes)
     found = []
     for name in bundle.manifest.edge_graphs():
-        chosen = precision or bundle.manifest.precision_of(name)
+        chosen = engine_precision(bundle.manifest, name, precision)
         begun = time.perf_counter()
         try:
             inputs = measures.inputs(name, runtime.open(bundle.path(name)))
             plan = Plan(chosen, inputs, timing_cache=cache / TIMING_CACHE)
-            order = Order(name, bundle.path(name), plan, golden.samples(name))
+            exported = bundle.manifest.precision_of(name)
+            order = Order(name, bundle.path(name), plan, golden.samples(name), exported)
             delivery = deliver(order, engines, builder, host)
+        except UnsuitedError as error:
+            view = EngineView(name, "skipped", chosen, time.perf_counter() - begun, detail=str(error))
         except (EngineError, BundleError, GoldenError, ProfileError) as error:
             view = EngineView(name, "failed", chosen, time.perf_counter() - begun, detail=str(error))
         else:
@@ -115,6 +125,18 @@ def build_engines(
         found.append(view)
         done()
     return EnginesView(host, tuple(found))
+
+
+def engine_precision(manifest: Manifest, graph: str, wanted: Precision | None) -> Precision:
+    """Choose how to build a graph of which `wanted` was asked.
+
+    What was quantised stays so, and what was left exact beside quantised graphs cannot become so.
+    """
+    own = manifest.precision_of(graph)
+    mixed = "int8" in {manifest.precision_of(each) for each in manifest.edge_graphs()}
+    if wanted is None or own == "int8" or (wanted == "int8" and mixed):
+        return own
+    return wanted
 
 
 def _measures(bundle: Bundle, sizes: Sizes) -> tuple[Measures, Runtime]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from edge.config import ConfigError, load
 from edge.pipeline import Settings
@@ -23,6 +24,15 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     assert (config.encode.planes, config.encode.segment_ms, config.encode.threads) == (None, 2000, 1)
     assert config.settings() == Settings(still_bytes=116, beams=1)
     assert (config.broker.envelope, config.spool.max_bytes) == ("none", 64 * 1024 * 1024)
+
+
+def test_engines_in_the_bundle_are_used_where_none_are_named(tmp_path: Path) -> None:
+    config = config_of(tmp_path, 1883, tmp_path / "bundle", CAMERAS)
+    assert config.settings().engine_cache is None
+    (tmp_path / "bundle" / "engines").mkdir(parents=True)
+    assert config.settings().engine_cache == tmp_path / "bundle" / "engines"
+    named = structs.replace(config, bundle=structs.replace(config.bundle, engine_cache="/var/lib/engines"))
+    assert named.settings().engine_cache == Path("/var/lib/engines")
 
 
 def test_a_captioner_may_search_with_beams(tmp_path: Path) -> None:

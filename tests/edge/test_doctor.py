@@ -17,7 +17,7 @@ from mirage.demo.broker import LoopbackBroker, free_port
 from tests.edge.bundles import DECODER, GRAPHS, write_running_bundle
 from tests.edge.films import panned, texture, write_film
 from tests.edge.settings import config_of, write_config
-from tests.edge.workshop import HOST, StandIn
+from tests.edge.workshop import HOST, StandIn, forbid
 from wire.bundle import Bundle
 
 
@@ -91,6 +91,19 @@ def test_what_is_wrong_with_engines_is_named_with_what_runs_instead(tmp_path: Pa
     graph = found[f"graph {DECODER}"]
     assert not graph.ok  # of another machine's engine, or of this one's damage: both are passed over
     assert re.match(r"\w+, [\d.]+ ms a step, for want of better: TensorRT engine: ", graph.detail)
+    assert found["models"].ok
+
+
+@pytest.mark.parametrize("pattern", ["decoder-*.engine", INDEX])
+def test_engines_that_cannot_be_read_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    config = engines_config(tmp_path)
+    file = next((tmp_path / "engines").glob(pattern))
+    forbid(monkeypatch, pattern)
+    with capture_logs():
+        found = by_name(examine(config))
+    assert (found["engines"].ok, found["engines"].detail) == (False, f"{file}: Permission denied")
     assert found["models"].ok
 
 

@@ -1,5 +1,6 @@
 """The engine cache: a key for everything that matters, whole files or none, one builder at a time."""
 
+import errno
 import hashlib
 import json
 import sys
@@ -9,9 +10,19 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from edge.engine import INDEX, MAX_INDEX, EngineCache, EngineError, EngineKey, Entry, StoredFile, written
+from edge.engine import (
+    INDEX,
+    MAX_INDEX,
+    EngineCache,
+    EngineError,
+    EngineKey,
+    Entry,
+    StoredFile,
+    graph_sha256,
+    written,
+)
 from edge.gpu import Host
-from tests.edge.workshop import HOST
+from tests.edge.workshop import HOST, forbid
 from wire.golden import PERFECT
 
 KEY = EngineKey("a" * 64, HOST, "fp16", "pixel_values=1:1:1x3:3:3")
@@ -157,6 +168,108 @@ def test_a_file_whose_name_is_too_long_is_refused(tmp_path: Path) -> None:
     named = structs.replace(entry, engine=StoredFile("a" * 300, entry.engine.sha256, 1))
     with pytest.raises(EngineError, match="File name too long"):
         EngineCache(tmp_path).check(named)
+
+
+def test_weights_beside_a_graph_are_a_part_of_it(tmp_path: Path) -> None:
+    model, weights = tmp_path / "large.onnx", tmp_path / "large.onnx.data"
+    model.write_bytes(b"graph")
+    alone = graph_sha256(model)
+    assert alone == hashlib.sha256(b"graph").hexdigest()
+    weights.write_bytes(b"weights")
+    first = graph_sha256(model)
+    weights.write_bytes(b"others.")
+    assert len({alone, first, graph_sha256(model)}) == 3
+    model.write_bytes(b"again")
+    assert graph_sha256(model) not in {alone, first}
+
+
+def test_a_graph_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"gone\.onnx: No such file"):
+        graph_sha256(tmp_path / "gone.onnx")
+
+
+@pytest.mark.parametrize("pattern", ["*.engine", "*.onnx", INDEX])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_what_cannot_be_read_is_an_error_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, number: int
+) -> None:
+    put(tmp_path)
+    forbid(monkeypatch, pattern, number)
+    file = next(tmp_path.glob(pattern))
+    with pytest.raises(EngineError, match=r": (Permission denied|Input/output error)$") as caught:
+        EngineCache(tmp_path).find(KEY.onnx_sha256, HOST)
+    assert str(caught.value).startswith(str(file))
+    assert EngineCache(tmp_path).problems(HOST) == [str(caught.value)]
+
+
+def test_a_folder_that_cannot_be_listed_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path)
+
+    def refused(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert EngineCache(tmp_path).problems(HOST) == [f"{tmp_path}: Permission denied"]
+
+
+@pytest.mark.parametrize("reason", ["another version's", "Permission denied", "Input/output error"])
+def test_engines_of_an_index_that_others_can_read_are_never_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    put(tmp_path)
+    if reason == "another version's":
+        (tmp_path / INDEX).write_text('{"schema": 2, "engines": [], "made_by": "a later Mirage"}')
+    else:
+        forbid(monkeypatch, INDEX, errno.EACCES if reason == "Permission denied" else errno.EIO)
+    before = names(tmp_path)
+    with pytest.raises(EngineError, match=rf"engines\.json: .*{reason}"):
+        put(tmp_path, replace(KEY, precision="fp32"), b"newer")
+    assert names(tmp_path) == before
+
+
+def test_a_damaged_index_is_set_aside_when_a_new_engine_is_there(tmp_path: Path) -> None:
+    old = put(tmp_path)
+    (tmp_path / INDEX).write_bytes(b"{half")
+    before = names(tmp_path)
+
+    def fails() -> None:
+        with EngineCache(tmp_path).building():
+            raise EngineError("cannot be built")
+
+    with pytest.raises(EngineError, match="cannot be built"):
+        fails()
+    assert names(tmp_path) == before
+    new = put(tmp_path, replace(KEY, precision="fp32"), b"newer")
+    assert names(tmp_path) == sorted([INDEX, f"{INDEX}.damaged", new.engine.name, new.wrapper.name])
+    assert (tmp_path / f"{INDEX}.damaged").read_bytes() == b"{half"
+    assert old.engine.name not in names(tmp_path)
+    assert EngineCache(tmp_path).problems(HOST) == []
+
+
+def test_what_nobody_names_is_removed_after_a_build_only(tmp_path: Path) -> None:
+    put(tmp_path)
+    orphan = written(tmp_path, "sender/encoder.onnx", KEY, b"moved, but never named", ".engine")
+
+    def fails() -> None:
+        with EngineCache(tmp_path).building():
+            raise EngineError("cannot be built")
+
+    with pytest.raises(EngineError):
+        fails()
+    assert orphan.name in names(tmp_path)
+    put(tmp_path, replace(KEY, precision="fp32"), b"newer")
+    assert orphan.name not in names(tmp_path)
+
+
+def test_a_disk_that_is_full_is_an_engine_that_cannot_be_built(tmp_path: Path) -> None:
+    def full() -> None:
+        with EngineCache(tmp_path).building() as scratch:
+            (scratch / "e.engine").symlink_to("/dev/full")
+            (scratch / "e.engine").write_bytes(b"engine")
+
+    with pytest.raises(EngineError, match=r": No space left on device"):
+        full()
+    assert names(tmp_path) == []
 
 
 def test_two_builders_keep_out_of_each_others_way(tmp_path: Path) -> None:

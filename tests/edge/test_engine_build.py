@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,18 @@ import pytest
 
 pytest.importorskip("onnx", reason="onnx is not installed: it writes the graphs of these tests")
 
-from edge.engine import INDEX, EngineCache, EngineError
+import onnx
+
+from edge.engine import INDEX, EngineCache, EngineError, graph_sha256
 from edge.engine_build import Order, deliver
 from edge.profile import InputShapes, Plan, Range
-from edge.runtime import Runtime
+from edge.runtime import CPU, Attempt, Runtime, load
+from export.golden import GoldenWriter
 from tests.edge.bundles import ENCODER, change_weights, write_running_bundle
 from tests.edge.graphs import PICTURE_PX
 from tests.edge.workshop import HOST, StandIn
-from wire.bundle import Bundle, Precision, file_sha256
-from wire.golden import Sample
+from wire.bundle import Bundle, Precision
+from wire.golden import Golden, Sample
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,6 +46,24 @@ def order(tmp_path: Path) -> Callable[..., Order]:
 MakeOrder = Callable[..., Order]
 
 
+@pytest.fixture
+def large(tmp_path: Path) -> Order:
+    """Give an order for a graph with an output of 4800 elements, of which golden data keep 4096."""
+    shape = [1, 3, 40, 40]
+    ports = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name in ("x", "y")]
+    scale = onnx.numpy_helper.from_array(np.linspace(-1, 1, 40).astype(np.float32), "scale")
+    node = onnx.helper.make_node("Mul", ["x", "scale"], ["y"])
+    graph = onnx.helper.make_graph([node], "large", ports[:1], ports[1:], [scale])
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    model = tmp_path / "large.onnx"
+    model.write_bytes(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+    feeds = [{"x": np.random.default_rng(at).normal(0, 1, shape).astype(np.float32)} for at in range(2)]
+    runs = load(Attempt(CPU, model, (CPU,)))
+    writer = GoldenWriter()
+    writer.add("large.onnx", [Sample(each, runs.run(each)) for each in feeds])
+    return Order("large.onnx", model, Plan("fp32", ()), Golden(writer.arrays).samples("large.onnx"))
+
+
 def state(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
 
@@ -52,11 +74,41 @@ def test_an_engine_that_agrees_is_installed_and_runs(tmp_path: Path, order: Make
     delivery = deliver(wanted, cache, StandIn(), HOST)
     assert delivery.fresh
     assert delivery.entry.agreement.cosine > 0.99999
-    assert cache.find(file_sha256(wanted.model), HOST) == delivery.entry
+    assert cache.find(graph_sha256(wanted.model), HOST) == delivery.entry
     graph = Runtime(engine_cache=cache.folder, host=HOST).open(wanted.model)
     assert graph.runs_as == "TensorRT engine"
     assert graph.path == cache.wrapper(delivery.entry)
     assert graph.notes == ()
+
+
+def test_large_outputs_are_compared_where_they_are_known(tmp_path: Path, large: Order) -> None:
+    cache = EngineCache(tmp_path / "engines")
+    assert large.samples[0].results["y"].shape == (1, 4096)
+    assert deliver(large, cache, StandIn(), HOST).entry.agreement.cosine > 0.99999
+    (tmp_path / "large.onnx.data").write_bytes(b"another graph now, so that it is built again")
+    with pytest.raises(EngineError, match=r"does not give the golden outputs"):
+        deliver(large, cache, StandIn(lambda path: change_weights(path, 0.3)), HOST)
+
+
+def test_other_weights_beside_a_graph_are_another_engine(tmp_path: Path, large: Order) -> None:
+    cache, builder = EngineCache(tmp_path / "engines"), StandIn()
+    weights = tmp_path / "large.onnx.data"
+    weights.write_bytes(b"weights")
+    deliver(large, cache, builder, HOST)
+    runtime = Runtime(engine_cache=cache.folder, host=HOST)
+    assert runtime.open(large.model).runs_as == "TensorRT engine"
+    weights.write_bytes(b"others.")
+    assert runtime.open(large.model).runs_as == CPU
+    assert deliver(large, cache, builder, HOST).fresh
+    assert runtime.open(large.model).runs_as == "TensorRT engine"
+
+
+def test_an_engine_is_held_to_what_its_graph_can_give(tmp_path: Path, order: MakeOrder) -> None:
+    cache = EngineCache(tmp_path / "engines")
+    near = StandIn(lambda path: change_weights(path, 0.02))
+    with pytest.raises(EngineError, match=r"fp32 of a graph in fp32 needs 0\.9999 and 99\.5%"):
+        deliver(order("fp32"), cache, near, HOST)
+    assert deliver(replace(order("fp32"), exported="fp16"), cache, near, HOST).fresh
 
 
 def test_an_engine_that_is_there_is_not_built_again(tmp_path: Path, order: MakeOrder) -> None:
@@ -96,7 +148,7 @@ def test_an_engine_with_other_outputs_never_replaces_the_old(
 def test_small_differences_are_tolerated_by_precision(tmp_path: Path, order: MakeOrder) -> None:
     cache = EngineCache(tmp_path / "engines")
     near = StandIn(lambda path: change_weights(path, 0.02))
-    with pytest.raises(EngineError, match=r"fp32 needs 0\.9999"):
+    with pytest.raises(EngineError, match=r"fp32 of a graph in fp32 needs 0\.9999"):
         deliver(order("fp32"), cache, near, HOST)
     assert deliver(order("int8"), cache, near, HOST).fresh
 

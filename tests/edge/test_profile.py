@@ -62,9 +62,9 @@ def test_without_a_cache_all_tokens_are_fed(tmp_path: Path) -> None:
 
 
 def test_a_user_may_ask_for_more(tmp_path: Path) -> None:
-    found = planned(tmp_path, "cache", DECODER, "batch=1:2:4", "tokens=1:3:5")
+    found = planned(tmp_path, "cache", DECODER, "batch=1:2:4", "tokens=1:3:30")
     assert found["input_ids"] == ((1, 1), (2, 1), (4, 1))
-    assert found["past_key_values.0.decoder.key"] == ((1, 2, 0, 4), (2, 2, 2, 4), (4, 2, 4, 4))
+    assert found["past_key_values.0.decoder.key"] == ((1, 2, 0, 4), (2, 2, 2, 4), (4, 2, 29, 4))
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,14 @@ def test_what_is_no_profile_is_refused_by_its_text(tmp_path: Path, text: str) ->
     manifest = Bundle.load(write_running_bundle(tmp_path, golden=False), "edge").manifest
     with pytest.raises(ProfileError, match=f"profile '{text}'"):
         Sizes.of(manifest, [text])
+
+
+@pytest.mark.parametrize("text", ["tokens=1:2:3", f"tokens=1:2:{LIMIT - 1}", f"tokens=2:3:{LIMIT}"])
+def test_a_profile_that_some_caption_does_not_fit_is_refused(tmp_path: Path, text: str) -> None:
+    manifest = Bundle.load(write_running_bundle(tmp_path, golden=False), "edge").manifest
+    with pytest.raises(ProfileError, match=rf"'{text}': captions have 1 to {LIMIT} .*captioner\.max_tokens"):
+        Sizes.of(manifest, [text])
+    assert Sizes.of(manifest, [f"tokens=0:2:{LIMIT}"]).tokens == Range(1, 2, LIMIT)
 
 
 def test_what_must_pass_too_widens_a_plan() -> None:

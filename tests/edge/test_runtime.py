@@ -31,7 +31,7 @@ from tests.edge.bundles import (
     write_tokenizer_graph,
 )
 from tests.edge.graphs import KINDS, PICTURE_PX, WORDS, Kind, write_decoder, write_encoder
-from tests.edge.workshop import HOST, StandIn
+from tests.edge.workshop import HOST, StandIn, forbid
 from wire.bundle import Bundle
 
 
@@ -133,6 +133,19 @@ def test_an_engine_that_cannot_be_used_is_passed_over_with_a_reason(
     assert graph.path == bundle.path(ENCODER)
     assert len(graph.notes) == len(logs) == 1
     assert re.search(reason, graph.notes[0])
+
+
+@pytest.mark.parametrize("pattern", ["*.engine", INDEX])
+def test_an_engine_that_cannot_be_read_is_passed_over_with_a_reason(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    engine_for(bundle, tmp_path / "engines")
+    forbid(monkeypatch, pattern)
+    with capture_logs() as logs:
+        captioner = Captioner(bundle, Runtime(engine_cache=tmp_path / "engines", host=HOST))
+    assert captioner.graphs[ENCODER].runs_as == CPU
+    assert re.match(r"TensorRT engine: .*/engines/.*: Permission denied$", captioner.graphs[ENCODER].notes[0])
+    assert logs[0]["event"] == "fell back"
 
 
 def test_an_engine_that_loads_but_does_not_run_is_passed_over(bundle: Bundle, tmp_path: Path) -> None:

@@ -3,20 +3,50 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
-from edge.engine import EngineError
+pytest.importorskip("onnx", reason="onnx is not installed: it writes the graphs of these tests")
+
+import onnx
+
+from edge.engine import EngineError, UnsuitedError
 from edge.graph import ModelError
 from edge.profile import InputShapes, Plan, Range
 from edge.runtime import CPU, Attempt, load
 from edge.tensorrt import TensorRtBuilder
 from tests.edge.fake_tensorrt import ENGINE, LayerType, Recorder, Tensor, module
+from tests.edge.graphs import write_encoder
 from tests.edge.workshop import HOST
 from wire.bundle import Precision
 
-MODEL = Path("encoder.onnx")
+MODEL = Path("encoder.onnx")  # in the folder where a test runs
 PIXELS = InputShapes("pixel_values", (Range(1, 1, 4), Range(3, 3, 3), Range(20, 20, 20), Range(20, 20, 20)))
 VERSIONS = ("8.6.2.3", "10.3.0", "11.4.0")
+
+
+@pytest.fixture(autouse=True)
+def _graph(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path_factory.mktemp("graph")
+    write_encoder(folder / MODEL)
+    monkeypatch.chdir(folder)
+
+
+def write_quantised(*operators: str) -> None:
+    """Write a graph that multiplies in 8 bits, in both branches of an `If`, with nodes of these names."""
+    nodes = [onnx.helper.make_node(name, ["pixel_values"], [name]) for name in operators]
+    nodes.append(onnx.helper.make_node("Identity", ["pixel_values"], ["given"]))
+    given = onnx.helper.make_tensor_value_info("given", onnx.TensorProto.FLOAT, None)
+    branch = onnx.helper.make_graph(nodes, "branch", [], [given])
+    choose = onnx.helper.make_node("If", ["first"], ["hidden"], then_branch=branch, else_branch=branch)
+    ports = [
+        onnx.helper.make_tensor_value_info("pixel_values", onnx.TensorProto.FLOAT, [1, 3, 20, 20]),
+        onnx.helper.make_tensor_value_info("hidden", onnx.TensorProto.FLOAT, None),
+    ]
+    first = onnx.numpy_helper.from_array(np.array([True]), "first")
+    graph = onnx.helper.make_graph([choose], "quantised", ports[:1], ports[1:], [first])
+    MODEL.write_bytes(onnx.helper.make_model(graph).SerializeToString())
 
 
 def build(version: str, recorder: Recorder, plan: Plan) -> bytes:
@@ -133,6 +163,42 @@ def test_timings_of_another_gpu_are_begun_afresh(tmp_path: Path) -> None:
     assert path.read_bytes() == b"timings of "
 
 
+def test_timings_that_cannot_be_read_or_written_cost_no_engine(tmp_path: Path) -> None:
+    path = tmp_path / "timing.cache"
+    path.mkdir()
+    with capture_logs() as logs:
+        assert build("10.3.0", Recorder(), plan(timing_cache=path)) == ENGINE
+    assert [(each["event"], each["file"], each["reason"]) for each in logs] == [
+        ("timings were not read", str(path), "Is a directory"),
+        ("timings were not kept", str(path), "Is a directory"),
+    ]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_graph_that_was_quantised_dynamically_is_left_to_other_hardware() -> None:
+    write_quantised("QuantizeLinear", "DynamicQuantizeLinear", "MatMulInteger")
+    recorder = Recorder()
+    with pytest.raises(UnsuitedError) as caught:
+        build("10.3.0", recorder, plan("int8"))
+    assert str(caught.value) == (
+        "quantised dynamically (DynamicQuantizeLinear, MatMulInteger): runs on CUDA or the processor"
+    )
+    assert recorder.network_flags is None  # TensorRT was not asked
+
+
+def test_a_graph_that_was_quantised_statically_is_built() -> None:
+    write_quantised("QuantizeLinear", "DequantizeLinear")
+    recorder = Recorder()
+    recorder.layers = (LayerType.QUANTIZE,)
+    assert build("10.3.0", recorder, plan("int8")) == ENGINE
+
+
+def test_without_onnx_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(EngineError, match=r"onnx cannot be loaded .*pip install 'mirage-video\[edge,trt\]'"):
+        TensorRtBuilder(module("10.3.0", Recorder()))
+
+
 def test_without_tensorrt_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(EngineError, match=r"TensorRT cannot be loaded .*apt-get install nvidia-jetpack"):
@@ -140,7 +206,6 @@ def test_without_tensorrt_the_error_says_what_to_install(monkeypatch: pytest.Mon
 
 
 def test_a_wrapper_has_the_interface_of_the_graph_and_names_the_engine(tiny: Path, tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx", reason="onnx is not installed: it writes wrappers")
     model = tiny / "sender" / "decoder_model_merged.onnx"
     builder = TensorRtBuilder(module("10.3.0", Recorder()))
     (tmp_path / "wrapper.onnx").write_bytes(builder.wrap(model, "decoder-1-2.engine", HOST))
@@ -158,7 +223,6 @@ def test_a_wrapper_has_the_interface_of_the_graph_and_names_the_engine(tiny: Pat
 
 
 def test_onnx_runtime_knows_the_node_and_only_lacks_what_runs_it(tiny: Path, tmp_path: Path) -> None:
-    pytest.importorskip("onnx", reason="onnx is not installed: it writes wrappers")
     builder = TensorRtBuilder(module("10.3.0", Recorder()))
     path = tmp_path / "wrapper.onnx"
     path.write_bytes(builder.wrap(tiny / "sender" / "encoder_model.onnx", "encoder-1-2.engine", HOST))

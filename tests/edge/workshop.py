@@ -1,8 +1,13 @@
 """Stand-ins for TensorRT: an engine is an ONNX file that runs on the processor."""
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
+
+import pytest
 
 from edge.gpu import Host
 from edge.profile import Plan
@@ -27,3 +32,18 @@ class StandIn:
     def wrap(self, model: Path, engine: str, host: Host) -> bytes:
         del model, engine, host
         return self._engine
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, pattern: str, number: int = errno.EACCES) -> None:
+    """Let files of such names be there, but not be read, as for a user without the right to."""
+    opened = Path.open
+
+    def refused(
+        path: Path, mode: str = "r", buffering: int = -1, encoding: str | None = None,
+        errors: str | None = None, newline: str | None = None,
+    ) -> IO[Any]:  # fmt: skip
+        if path.match(pattern) and "r" in mode:
+            raise OSError(number, os.strerror(number), str(path))
+        return opened(path, mode, buffering, encoding, errors, newline)
+
+    monkeypatch.setattr(Path, "open", refused)

@@ -10,15 +10,18 @@ import pytest
 pytest.importorskip("onnx", reason="onnx is not installed: it writes the graphs of these tests")
 
 from edge.captioner import Captioner
-from edge.engine import EngineCache, EngineError
+from edge.config import load
+from edge.engine import BESIDE, EngineCache, EngineError, UnsuitedError
 from edge.profile import Plan, Sizes
 from edge.runtime import Runtime
-from mirage.engines import EnginesView, build_engines
+from mirage import engines
+from mirage.engines import EnginesView, build_engines, engine_precision
 from mirage.output import as_json
-from tests.edge.bundles import DECODER, ENCODER, GRAPHS, change_weights, write_running_bundle
+from tests.edge.bundles import DECODER, ENCODER, GRAPHS, TOKENS, change_weights, write_running_bundle
 from tests.edge.graphs import KINDS, Kind
+from tests.edge.settings import write_config
 from tests.edge.workshop import HOST, StandIn
-from wire.bundle import Bundle, BundleError
+from wire.bundle import Bundle, BundleError, Precision
 
 
 class NoDecoder(StandIn):
@@ -30,9 +33,27 @@ class NoDecoder(StandIn):
         return super().build(model, plan)
 
 
-def build(folder: Path, builder: StandIn, cache: Path) -> EnginesView:
+class Unsuited(StandIn):
+    """Knows no decoders, as TensorRT does not once they were quantised for processors."""
+
+    version = HOST.tensorrt
+
+    def build(self, model: Path, plan: Plan) -> bytes:
+        if "decoder" in model.name:
+            raise UnsuitedError("quantised dynamically: runs on CUDA or the processor")
+        return super().build(model, plan)
+
+
+def int8(folder: Path) -> Path:
+    """Say of a bundle that it was quantised."""
+    text = (folder / "bundle.toml").read_text()
+    (folder / "bundle.toml").write_text(text.replace("licence =", 'precision = "int8"\nlicence ='))
+    return folder
+
+
+def build(folder: Path, builder: StandIn, cache: Path, precision: Precision | None = None) -> EnginesView:
     bundle = Bundle.load(folder, "edge")
-    return build_engines(bundle, cache, None, Sizes.of(bundle.manifest), (builder, HOST))
+    return build_engines(bundle, cache, precision, Sizes.of(bundle.manifest), (builder, HOST))
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -62,6 +83,43 @@ def test_a_graph_that_cannot_be_built_does_not_keep_others_back(tmp_path: Path) 
     assert view.engines[1].detail.endswith("TensorRT cannot parse it: node 3: If")
     assert not view.ok
     assert len(EngineCache(tmp_path / "engines").index().engines) == 2
+
+
+@pytest.mark.parametrize("precision", [None, "int8"])
+def test_an_int8_bundle_is_built_as_far_as_tensorrt_goes(tmp_path: Path, precision: Precision | None) -> None:
+    folder = int8(write_running_bundle(tmp_path / "bundle"))
+    view = build(folder, Unsuited(), tmp_path / "engines", precision)
+    assert [(each.graph, each.state, each.precision) for each in view.engines] == [
+        (ENCODER, "built", "int8"), (DECODER, "skipped", "int8"), (TOKENS, "built", "fp32"),
+    ]  # fmt: skip
+    assert view.engines[1].detail == "quantised dynamically: runs on CUDA or the processor"
+    assert view.ok
+
+
+def test_what_is_exact_in_an_int8_bundle_may_be_built_in_fp16(tmp_path: Path) -> None:
+    manifest = Bundle.load(int8(write_running_bundle(tmp_path / "int8")), "edge").manifest
+    assert [engine_precision(manifest, name, "fp16") for name in GRAPHS] == ["int8", "int8", "fp16"]
+
+
+def test_a_bundle_without_quantised_graphs_is_built_as_asked(tmp_path: Path) -> None:
+    manifest = Bundle.load(write_running_bundle(tmp_path), "edge").manifest
+    assert {engine_precision(manifest, name, "int8") for name in GRAPHS} == {"int8"}
+    assert {engine_precision(manifest, name, None) for name in GRAPHS} == {"fp32"}
+
+
+def test_engines_are_kept_in_the_bundle_where_the_agent_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = int8(write_running_bundle(tmp_path / "bundle"))
+    monkeypatch.setattr(engines, "TensorRtBuilder", Unsuited)
+    monkeypatch.setattr(engines, "find_host", lambda: HOST)
+    assert engines.main(folder, None, None, (), json=True)
+    assert [each["state"] for each in json.loads(capsys.readouterr().out)["engines"]] == [
+        "built", "skipped", "built",
+    ]  # fmt: skip
+    assert EngineCache(folder / BESIDE).problems(HOST) == []
+    path = write_config(tmp_path, 1883, folder, {"door": "door.mp4"})
+    assert load(path).settings().engine_cache == folder / BESIDE
 
 
 def test_building_again_keeps_what_is_there(tmp_path: Path) -> None:
@@ -106,16 +164,16 @@ def test_a_bundle_without_golden_outputs_is_refused(tmp_path: Path) -> None:
         build(folder, StandIn(), tmp_path / "engines")
 
 
-def test_without_tensorrt_the_command_says_what_to_install(tmp_path: Path, tiny: Path) -> None:
+def test_without_tensorrt_the_command_says_what_to_install(tiny: Path) -> None:
     try:
         import tensorrt  # noqa: F401 (whether it is there)
     except ImportError:
-        done = run(tiny, "--cache", tmp_path / "engines")
+        done = run(tiny)
         assert done.returncode == 1
         assert done.stdout == ""
         assert "sudo apt-get install nvidia-jetpack" in done.stderr
         assert "--system-site-packages" in done.stderr
-        assert not (tmp_path / "engines").exists()
+        assert not (tiny / BESIDE).exists()
     else:
         pytest.skip("TensorRT is installed")
 
