@@ -11,6 +11,7 @@ from cloud.registry import boot_row, camera_row
 from cloud.schema import BootRow, CameraRow, DeviceRow, PacketRow
 from cloud.watermark import Watermark
 from wire import gap
+from wire.gap import Gap
 from wire.packet import Layer, Packet, PacketError
 from wire.topics import Topic
 
@@ -31,7 +32,8 @@ class Intake:
     ) -> bool:
         """Store a packet of a device whose boot is known; False if it is here already.
 
-        Raises MisplacedError if another packet is here in its place, PacketError for a damaged gap record.
+        Of a gap record only what is not here is noted. Raises MisplacedError if another packet is here in its
+        place, PacketError for a damaged gap record.
         """
         boot_hex = device.boot_hex if packet.boot_id is None else packet.boot_id.hex()
         if boot_hex is None or topic.camera is None:
@@ -42,7 +44,18 @@ class Intake:
         boot.changed_ms = now_ms
         if boot.state == "lost" and not packet.historical:
             boot.state = "ready"  # the will of an old connection came after the new one was ready
-        row = _row(boot, camera, packet, now_ms, frame_size)
+        if lost is None or not lost.first <= packet.sequence <= lost.last:
+            return self._keep(session, _row(boot, camera, packet, now_ms, frame_size), packet, lost)
+        for low, high in Watermark.parse(boot.highest, boot.holes).missing(lost.first, lost.last):
+            part = replace(lost, first=low, last=high)
+            record = replace(packet, sequence=low, layers={Layer.GAP: gap.encode(part)})
+            self._keep(session, _row(boot, camera, record, now_ms, frame_size), record, part)
+            frame_size = 0  # its bytes are counted once
+        return frame_size == 0
+
+    def _keep(self, session: Session, row: PacketRow, packet: Packet, lost: Gap | None) -> bool:
+        """Store one row; False if it is here already."""
+        boot, camera = session.get_one(BootRow, row.boot_id), session.get_one(CameraRow, row.camera_id)
         seen = Watermark.parse(boot.highest, boot.holes)
         late = packet.sequence <= seen.highest
         if late and _is_stored(session, row):
@@ -91,6 +104,17 @@ def _is_stored(session: Session, row: PacketRow) -> bool:
     ).first()
     if found is None:
         return False
-    if found.camera_id == row.camera_id and found.body == row.body:
+    if found.gap or (found.camera_id == row.camera_id and _agree(found.body, row.body)):
         return True
     raise MisplacedError(f"packet {row.sequence} differs from the one that is stored")
+
+
+def _agree(body: bytes, other: bytes) -> bool:
+    """Tell whether two bodies are of one packet: a device may shed layers before it sends it again."""
+    if body == other:
+        return True
+    one, two = Packet.parse(body), Packet.parse(other)
+    shared = one.layers.keys() & two.layers.keys()
+    same_layers = all(one.layers[layer] == two.layers[layer] for layer in shared)
+    nested = len(shared) == min(len(one.layers), len(two.layers))
+    return same_layers and nested and replace(one, layers={}) == replace(two, layers={})

@@ -31,6 +31,12 @@ class Watermark:
             holes.append((self.highest + 1, first - 1))
         return Watermark(max(self.highest, last), tuple(holes))
 
+    def missing(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Give what of `first` to `last` is not stored."""
+        holes = [(max(low, first), min(high, last)) for low, high in self.holes]
+        parts = [*holes, (max(first, self.highest + 1), last)]
+        return [(low, high) for low, high in parts if low <= high]
+
     def acknowledged(self) -> AckWatermark | None:
         """Say what to tell the device; None as long as nothing is stored.
 

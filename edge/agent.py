@@ -45,7 +45,7 @@ def run(config: Config, stop: Event, drain_timeout_s: float = DRAIN_TIMEOUT_S) -
     Raises CameraError, BundleError and SpoolError for what cannot work, and UplinkError where files
     have ended but the cloud did not acknowledge them in `drain_timeout_s`.
     """
-    spool = Spool(Path(config.spool.path), config.spool.max_bytes)
+    spool = Spool(Path(config.spool.path), config.spool.max_bytes, config.spool.max_age_s)
     try:
         agent = _Agent(config, spool, stop, drain_timeout_s)
         agent.work()
@@ -98,13 +98,13 @@ class _Agent:
     def summary(self) -> RunSummary:
         """Say what was done, or raise UplinkError where files could not be delivered."""
         backlog = self._spool.backlog()
-        if backlog.packets and not self._stop.is_set():
+        if backlog.waiting and not self._stop.is_set():
             raise UplinkError(
-                f"{self._config.broker.host}:{self._config.broker.port}: {backlog.packets} packets were not "
+                f"{self._config.broker.host}:{self._config.broker.port}: {backlog.waiting} packets were not "
                 f"acknowledged within {self._drain_timeout_s:g} s; they stay in {self._config.spool.path}"
             )
         cameras = tuple(self._reported(name) for name in sorted(self._opened))
-        return self._tally.summary(cameras, self._inbox.dropped, backlog.dropped, backlog.packets)
+        return self._tally.summary(cameras, self._inbox.dropped, backlog)
 
     def _reported(self, name: str) -> CameraReport:
         camera = self._opened[name]

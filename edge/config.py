@@ -4,7 +4,7 @@
     [broker]   host, port = 1883, envelope = "none"
     [bundle]   path, engine_cache (TensorRT engines are kept there, or else in the bundle's folder engines, if
                there is one; without either, TensorRT is not used)
-    [spool]    path, max_bytes = 64 MiB
+    [spool]    path, max_bytes = 64 MiB, max_age_s = 604800 (a week of running)
     [encode]   planes (bundle's default; twice as many where a scene begins), vector = true (the embedding is
                sent where the bundle has one), segment_ms = 2000, still_bytes = 116, threads = 1,
                beams = 1 (sentences that the captioner follows at once)
@@ -23,6 +23,7 @@ from edge.camera import is_live
 from edge.composer import STILL_BYTES
 from edge.engine import BESIDE
 from edge.pipeline import Settings
+from edge.spool import DEFAULT_MAX_AGE_S, DEFAULT_MAX_BYTES
 from wire import topics
 from wire.toml import TomlError, parse_as
 from wire.topics import DeviceTopics, TopicError
@@ -65,10 +66,11 @@ class BundlePath(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SpoolPath(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where packets wait for the network, and how many bytes of them."""
+    """Where packets wait for the network, how many bytes of them, and how long while the agent runs."""
 
     path: str
-    max_bytes: Annotated[int, Meta(ge=65536)] = 64 * 1024 * 1024
+    max_bytes: Annotated[int, Meta(ge=65536)] = DEFAULT_MAX_BYTES
+    max_age_s: Annotated[float, Meta(ge=60)] = DEFAULT_MAX_AGE_S
 
 
 class CameraSource(Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,7 +153,7 @@ def _anchored(config: Config, folder: Path) -> Config:
         device=config.device,
         broker=config.broker,
         bundle=BundlePath(inside(config.bundle.path), inside(cache) if cache else None),
-        spool=SpoolPath(inside(config.spool.path), config.spool.max_bytes),
+        spool=SpoolPath(inside(config.spool.path), config.spool.max_bytes, config.spool.max_age_s),
         camera=tuple(
             CameraSource(camera.name, inside(camera.source)) if _is_path(camera.source) else camera
             for camera in config.camera

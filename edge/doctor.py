@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from edge.link import Address, Link, LinkError
 from edge.pipeline import Pipeline, short_side_px
 from edge.runtime import CUDA, TENSORRT
 from edge.segmenter import RawSegment
-from edge.spool import Spool, SpoolError
+from edge.spool import SpoolError
+from edge.spool_file import is_damage, look
 from wire.bundle import Bundle, BundleError
 
 _RUNS = 5
@@ -152,10 +154,14 @@ def _spool(config: Config) -> str:
         if not os.access(path.parent, os.W_OK):
             raise SpoolError(f"{path.parent}: is no folder that can be written to")
         return f"{path}: not there yet, will be made"
-    spool = Spool(path, config.spool.max_bytes)
-    backlog = spool.backlog()
-    spool.close()
-    return f"{config.spool.path}: {backlog.packets} packets wait, {backlog.body_bytes} bytes"
+    try:
+        packets, body_bytes, gaps = look(path)
+    except sqlite3.Error as error:
+        fate = ": the agent will set it aside and start a new one" if is_damage(error) else ""
+        raise SpoolError(f"{path}: {error}{fate}") from error
+    aside = list(path.parent.glob(f"{path.name}.damaged-*"))
+    detail = f"{path}: {packets} packets wait, {body_bytes} bytes, and {gaps} gap records"
+    return detail + f"; {len(aside)} damaged files lie beside it" * bool(aside)
 
 
 def _broker(config: Config) -> str:

@@ -1,179 +1,263 @@
 """Packets on disk until the cloud has them: SQLite, WAL, synchronous=FULL.
 
     append --> [ oldest ... newest ] --pending--> uplink
-                  '--acknowledge (watermark of the cloud)
+       |          '--acknowledge (watermark of the cloud)
+       '--> too large, or too old: detail, then the oldest scenes --> gap records, which wait as packets do
 
 A packet is here, unsealed, before the network sees it. Each start of the process is a boot with an
 id of its own; what an earlier boot left is kept and sent with that boot's id and birth.
+
+Age counts while the process runs: no clock of the device can be trusted to say how long it was off, and one
+that jumps by years would throw everything away.
 """
 
+import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 import structlog
 
+from edge import spool_file
+from edge.reserve import Reserve
+from edge.salvage import Current, start_over
+from edge.shedding import traits
+from edge.shelf import Backlog, Lost, Shelf, Spooled, joined, size_of
 from wire.documents import AckWatermark
+from wire.gap import GapReason
 from wire.packet import BOOT_ID_BYTES
 
 DEFAULT_MAX_BYTES = 64 * 1024 * 1024
+DEFAULT_MAX_AGE_S = 7 * 24 * 3600.0
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS boots (id BLOB PRIMARY KEY, birth BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS packets (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
-    boot BLOB NOT NULL,
-    sequence INTEGER NOT NULL,
-    camera TEXT NOT NULL,
-    body BLOB NOT NULL,
-    appended_s REAL NOT NULL,
-    UNIQUE (boot, sequence)
-);
-"""
-_ROW_BYTES = 96  # what SQLite keeps beside the body: row, index, page slack
+RETRY_S = 60.0  # after the disk was full, until the spool tries to grow again
+_SQUEEZE_BYTES = 64 * 1024  # what is shed at once where the disk is full: it takes room to delete
+
+_Result = TypeVar("_Result")
 
 log = structlog.get_logger()
 
 
 class SpoolError(RuntimeError):
-    """The spool cannot be opened or written; the message names its file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spooled:
-    """A packet that waits. `position` orders packets of all boots by age."""
-
-    position: int
-    boot_id: bytes
-    sequence: int
-    camera: str
-    body: bytes
-    waited_s: float  # since it was appended; meaningless for an earlier boot
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """How much waits, and how many packets were dropped for room since the process started."""
-
-    packets: int
-    body_bytes: int
-    dropped: int
+    """The spool cannot be opened, or is not used as it must be; the message names its file."""
 
 
 class Spool:
-    """Safe for several threads. Holds at most `max_bytes`: beyond that the oldest packets are dropped.
+    """Safe for several threads. Holds at most `max_bytes` and `max_age_s`, but always the newest packet.
 
-    The oldest are dropped because a camera's newest view is worth most; how many is counted.
+    Beyond that the oldest detail is shed, then the oldest scenes: a camera's newest view is worth most. A
+    full disk makes it smaller for a while, and a damaged file is replaced: neither raises. What cannot be
+    written is given up, which is written with the next packet; should the process end before, then its boot
+    has no later packet, and simply ends that much earlier.
     """
 
-    def __init__(self, path: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        max_age_s: float = DEFAULT_MAX_AGE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = path
-        self._max_bytes = max_bytes
+        self._max_bytes = self._limit_bytes = max_bytes
+        self._max_age_s = max_age_s
+        self._clock = clock
         self._lock = Lock()
-        self._dropped = 0
-        self.boot_id = os.urandom(BOOT_ID_BYTES)
+        self._reserve = Reserve(path.with_name(f"{path.name}.reserve"))
+        self._lost = list[Lost]()  # what is given up and not written yet
+        self._birth: bytes | None = None  # where it is not written yet
+        self._current = Current(os.urandom(BOOT_ID_BYTES))
+        self._full_s: float | None = None  # when the disk was last found to be full
+        self._set_aside = 0
+        self._dropped = 0  # unwritten
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
-            self._database.executescript(_SCHEMA)
-            self._forget_finished_boots()
-            counted = self._database.execute("SELECT count(*), coalesce(sum(length(body)), 0) FROM packets")
-            self._packets, self._body_bytes = counted.fetchone()
+            self._open(0)
         except (OSError, sqlite3.Error) as error:
             raise SpoolError(f"{path}: {error}") from error
+        if str(path) != ":memory:" and not self._reserve.hold():
+            self._alarm("there is no room for a reserve")
+
+    @property
+    def boot_id(self) -> bytes:
+        """Names this start of the process."""
+        return self._current.boot_id
 
     def append(self, sequence: int, camera: str, body: bytes) -> None:
-        """Put a packet of this boot on disk, or raise SpoolError."""
-        with self._transaction():
-            self._database.execute(
-                "INSERT INTO packets (boot, sequence, camera, body, appended_s) VALUES (?, ?, ?, ?, ?)",
-                (self.boot_id, sequence, camera, body, time.monotonic()),
-            )
-            self._packets += 1
-            self._body_bytes += len(body)
-            self._make_room()
+        """Put a packet of this boot on disk. Raises SpoolError for a sequence that is there already."""
+        with self._lock:
+            self._try_to_grow()
+            dropped = self._shelf.backlog.dropped
+            stored = self._attempt(lambda: self._store(sequence, camera, body))
+            for squeeze_bytes in (0, _SQUEEZE_BYTES):
+                if stored is None:
+                    self._squeeze(squeeze_bytes)
+                    stored = self._attempt(lambda: self._store(sequence, camera, body))
+            if stored:
+                self._lost.clear()
+                self._birth = None
+            else:
+                lost = Lost(
+                    self.boot_id, sequence, sequence, GapReason.SPOOL_FULL, camera, traits(body).captured_ms
+                )
+                self._lost = joined([*self._lost, lost])
+                self._dropped += 1
+                self._limit_bytes = max(self._limit_bytes, self._shelf.backlog.used_bytes)  # it did not help
+            if self._full_s is not None:
+                self._shorten_log()  # before it has grown: what is in it needs room in the file
+            dropped = self._shelf.backlog.dropped - dropped
+            if dropped:
+                log.warning("spool is full: oldest packets dropped", packets=dropped, path=str(self._path))
+            self._current = Current(self.boot_id, max(sequence, self._current.last), camera)
 
     def pending(self, limit: int, after: int = 0) -> list[Spooled]:
-        """Up to `limit` packets beyond position `after`, oldest first."""
-        with self._transaction():
-            rows = self._database.execute(
-                "SELECT position, boot, sequence, camera, body, ? - appended_s FROM packets"
-                " WHERE position > ? ORDER BY position LIMIT ?",
-                (time.monotonic(), after, limit),
-            ).fetchall()
-        return [Spooled(*row) for row in rows]
+        """Up to `limit` packets and gap records beyond position `after`, oldest first."""
+        with self._lock:
+            return self._attempt(lambda: self._shelf.read(limit, after, self._now_s())) or []
 
     def acknowledge(self, boot_id: bytes, watermark: AckWatermark) -> int:
-        """Free what the cloud holds of a boot; returns how many packets that were."""
-        starts = [0, *(last + 1 for _, last in watermark.holes)]
-        ends = [*(first - 1 for first, _ in watermark.holes), watermark.highest]
-        freed = list[int]()
-        with self._transaction():
-            for first, last in zip(starts, ends, strict=True):
-                rows = self._database.execute(
-                    "DELETE FROM packets WHERE boot = ? AND sequence BETWEEN ? AND ? RETURNING length(body)",
-                    (boot_id, first, last),
-                )
-                freed += [size for (size,) in rows]
-            self._packets -= len(freed)
-            self._body_bytes -= sum(freed)
-        return len(freed)
+        """Free what the cloud holds of a boot; returns how many packets and gap records that concerned.
+
+        Of a gap of which a part is acknowledged, the rest waits on.
+        """
+        with self._lock:
+            return self._attempt(lambda: self._shelf.free(boot_id, watermark, self._now_s())) or 0
 
     def keep_birth(self, birth: bytes) -> None:
         """Remember this boot's birth for as long as one of its packets waits, restarts included."""
-        with self._transaction():
-            self._database.execute("INSERT OR REPLACE INTO boots VALUES (?, ?)", (self.boot_id, birth))
+        with self._lock:
+            self._attempt(lambda: self._shelf.keep_birth(self.boot_id, birth))
+            self._birth = birth  # once more with the next packet, in case the disk is full
 
     def earlier_births(self) -> list[bytes]:
-        """Births of earlier boots of which packets still wait."""
-        with self._transaction():
-            rows = self._database.execute(
-                "SELECT birth FROM boots WHERE id != ? AND id IN (SELECT boot FROM packets)", (self.boot_id,)
-            ).fetchall()
-        return [birth for (birth,) in rows]
+        """Births of earlier boots of which packets or gap records still wait."""
+        with self._lock:
+            return self._attempt(lambda: self._shelf.births(self.boot_id)) or []
 
     def backlog(self) -> Backlog:
-        """Count what waits."""
+        """Count what waits, and what was given up."""
         with self._lock:
-            return Backlog(self._packets, self._body_bytes, self._dropped)
+            return replace(
+                self._shelf.backlog,
+                dropped=self._shelf.backlog.dropped + self._dropped,
+                disk_full=self._full_s is not None,
+                set_aside=self._set_aside,
+            )
 
     def close(self) -> None:
-        """Close the file; what waits stays in it."""
+        """Let go of the file; nothing is lost by not calling it."""
         with self._lock:
             self._database.close()
 
-    @contextmanager
+    def _store(self, sequence: int, camera: str, body: bytes) -> bool:
+        shelf, now_s = self._shelf, self._now_s()
+        if self._birth is not None:
+            shelf.keep_birth(self.boot_id, self._birth)
+        for lost in self._lost:
+            shelf.give_up(lost, now_s)
+        room = self._limit_bytes - size_of(body)  # made before it is taken: the disk may be full
+        shelf.shed_old(now_s - self._max_age_s, now_s)
+        if self._full_s is None:  # it empties no page of the file, and a full disk gives no new one
+            shelf.shed_details(room)
+        shelf.shed_scenes(room, now_s)
+        shelf.add(self.boot_id, sequence, camera, body, now_s)
+        return True
+
+    def _now_s(self) -> float:
+        return self._clock() - self._zero_s
+
+    def _open(self, given_out: int) -> None:
+        """Open the file, or another in its place. Raises OSError, sqlite3.Error."""
+        try:
+            self._database = spool_file.open_file(self._path)
+        except sqlite3.Error as error:
+            if not spool_file.is_damage(error) or not self._path.is_file():
+                raise
+            self._replace(str(error))
+            self._database = spool_file.open_file(self._path)
+        self._shelf = Shelf(self._database, given_out)
+        self._zero_s = self._clock() - self._shelf.youngest_s()
+        with self._transaction():
+            self._shelf.forget_finished_boots(but=self.boot_id)
+
+    def _replace(self, reason: str) -> None:
+        kept = start_over(self._path, self._current)
+        self._lost.clear()  # the new file has them
+        self._set_aside += 1
+        log.error("spool is damaged: a new one is started", reason=reason, kept=str(kept))
+
+    def _recover(self, reason: str) -> None:
+        """Go on with another file, or raise SpoolError."""
+        before = self._shelf.backlog
+        try:
+            self._database.close()
+            self._replace(reason)
+            self._open(self._shelf.given_out)
+        except (OSError, sqlite3.Error) as error:
+            raise SpoolError(f"{self._path}: {reason}, and no new one: {error}") from error
+        self._shelf.backlog = replace(
+            self._shelf.backlog,
+            dropped=before.dropped,
+            shed_details=before.shed_details,
+            shed_bytes=before.shed_bytes,
+        )
+
+    @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                self._database.execute("BEGIN")
-                yield
-                self._database.execute("COMMIT")
-            except sqlite3.Error as error:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise SpoolError(f"{self._path}: {error}") from error
+        """Commit, or leave everything as it was, counts included."""
+        mark = self._shelf.mark()
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            self._shelf.reset(mark)
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
 
-    def _make_room(self) -> None:
-        dropped = 0
-        while self._packets > 1 and self._body_bytes + self._packets * _ROW_BYTES > self._max_bytes:
-            (size,) = self._database.execute(
-                "DELETE FROM packets WHERE position = (SELECT min(position) FROM packets)"
-                " RETURNING length(body)"
-            ).fetchone()
-            self._packets -= 1
-            self._body_bytes -= size
-            dropped += 1
-        if dropped:
-            self._dropped += dropped
-            log.warning("spool is full: oldest packets dropped", packets=dropped, path=str(self._path))
+    def _attempt(self, work: Callable[[], _Result]) -> _Result | None:
+        """Do some work in a transaction; None where the disk does not let it."""
+        try:
+            with self._transaction():
+                return work()
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError) as error:
+            raise SpoolError(f"{self._path}: {error}") from error
+        except sqlite3.OperationalError as error:
+            self._alarm(str(error))
+            return None
+        except sqlite3.DatabaseError as error:
+            self._recover(str(error))
+        return self._attempt(work)  # on the new file
 
-    def _forget_finished_boots(self) -> None:
-        self._database.execute("DELETE FROM boots WHERE id NOT IN (SELECT boot FROM packets)")
+    def _alarm(self, reason: str) -> None:
+        if self._full_s is None:
+            log.error("spool cannot be written: is the disk full?", reason=reason, path=str(self._path))
+        self._full_s = self._clock()
+
+    def _squeeze(self, shed_bytes: int) -> None:
+        """Make room on a full disk: the reserve, the log of transactions, and then packets."""
+        self._reserve.release()
+        self._shorten_log()
+        used_bytes = self._shelf.backlog.used_bytes
+        self._limit_bytes = max(min(self._limit_bytes, used_bytes) - shed_bytes, 0)
+
+    def _shorten_log(self) -> None:
+        with contextlib.suppress(sqlite3.OperationalError):  # then it stays as it is
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _try_to_grow(self) -> None:
+        """Go back to normal some time after the disk was full, if there is room for the reserve again."""
+        if self._full_s is None or self._clock() - self._full_s < RETRY_S:
+            return
+        if self._reserve.hold():
+            self._limit_bytes = self._max_bytes
+            self._full_s = None
+            log.info("spool may grow again", path=str(self._path))
+        else:
+            self._full_s = self._clock()

@@ -4,6 +4,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from edge.pipeline import Described
+from edge.shelf import Backlog
 from wire.packet import layer_label
 
 _KEPT = 256  # segments reported one by one; an agent runs for months
@@ -48,8 +49,11 @@ class RunSummary:
     packet_bytes: int
     layers: dict[str, int]
     dropped_segments: int  # the encoders were too slow for a live camera
-    dropped_packets: int  # the spool was full
+    dropped_packets: int  # the spool was too large or too old, or the disk full; gap records name them
+    shed_details: int  # packets that lost their detail layer for room in the spool
+    shed_bytes: int  # of both
     pending_packets: int  # not acknowledged by the cloud; they stay in the spool
+    pending_gaps: int  # gap records, likewise
     encode_s: float
     cameras: tuple[CameraReport, ...]
     segments: tuple[SegmentReport, ...]
@@ -94,8 +98,7 @@ class Tally:
         self,
         cameras: tuple[CameraReport, ...],
         dropped_segments: int,
-        dropped_packets: int,
-        pending_packets: int,
+        backlog: Backlog,
     ) -> RunSummary:
         """Close the books."""
         return RunSummary(
@@ -104,8 +107,11 @@ class Tally:
             packet_bytes=self._bytes,
             layers=dict(self._layers),
             dropped_segments=dropped_segments,
-            dropped_packets=dropped_packets,
-            pending_packets=pending_packets,
+            dropped_packets=backlog.dropped,
+            shed_details=backlog.shed_details,
+            shed_bytes=backlog.shed_bytes,
+            pending_packets=backlog.packets,
+            pending_gaps=backlog.gaps,
             encode_s=self._encode_s,
             cameras=cameras,
             segments=tuple(self._segments),

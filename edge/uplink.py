@@ -1,7 +1,7 @@
 """Carries the spool to the broker, and the cloud's acknowledgement back to the spool.
 
     at every connect   subscribe ack; births of earlier boots that left packets; birth; state ready
-    then               spool, oldest first, a window of messages at a time
+    then               spool, oldest first, a window of messages at a time; gap records among its packets
     on ack             the spool frees what the cloud has stored
     at the end         what is left, up to a deadline; state sleeping
 
@@ -19,7 +19,8 @@ import structlog
 
 from edge.backoff import Backoff
 from edge.link import Address, Link, LinkError, Message
-from edge.spool import Spool, Spooled
+from edge.shelf import Spooled
+from edge.spool import Spool
 from wire import documents
 from wire.documents import Birth, DocumentError, State
 from wire.envelope import Envelope, PlainEnvelope
@@ -103,7 +104,7 @@ class Uplink:
         now_s = time.monotonic()
         if self._deadline_s is None:
             self._deadline_s = now_s + drain_timeout_s
-        return now_s >= self._deadline_s or self._spool.backlog().packets == 0
+        return now_s >= self._deadline_s or self._spool.backlog().waiting == 0
 
     def _pause(self, finish: Event, delay_s: float) -> None:
         if self._deadline_s is None:
@@ -170,7 +171,7 @@ class Uplink:
 
     def _resend_if_due(self) -> None:
         waited_s = time.monotonic() - self._offered_s
-        if self._offered and waited_s >= self._resend_s and self._spool.backlog().packets:
+        if self._offered and waited_s >= self._resend_s and self._spool.backlog().waiting:
             log.warning("packets were not acknowledged, sending again", waited_s=round(waited_s))
             self._resend_s = min(self._resend_s * 2, RESEND_LIMIT_S)
             self._rewind()

@@ -4,7 +4,8 @@
     more     varint   how many follow it
     reason   1 byte   see GapReason; an unknown one is kept
 
-It travels as the only layer of a packet of no duration.
+It travels as the only layer of a packet of no duration, in the place of the first packet that it gives up:
+its sequence is that one's. A receiver that has some of the range notes the rest, and acknowledges all.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ class GapReason(IntEnum):
     SPOOL_FULL = 1  # the oldest were dropped to make room
     DAMAGED = 2  # the spool could not read them back
     REFUSED = 3  # a policy forbade to send them
+    EXPIRED = 4  # they waited longer than the device keeps packets
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     assert (config.encode.planes, config.encode.segment_ms, config.encode.threads) == (None, 2000, 1)
     assert config.settings() == Settings(still_bytes=116, beams=1)
     assert (config.broker.envelope, config.spool.max_bytes) == ("none", 64 * 1024 * 1024)
+    assert config.spool.max_age_s == 7 * 24 * 3600
 
 
 def test_engines_in_the_bundle_are_used_where_none_are_named(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from edge.spool import Spool, SpoolError
+from tests.edge.spooling import waiting
 from wire.documents import AckWatermark
+from wire.packet import Layer, Packet
 
 
 def sequences(spool: Spool) -> list[int]:
@@ -105,11 +107,14 @@ def test_a_full_spool_drops_the_oldest_and_counts_them(path: Path) -> None:
     spool = Spool(path, max_bytes=100_000)
     with capture_logs() as logs:
         for sequence in range(30):
-            spool.append(sequence, "door", bytes(5000))
+            layers = {int(Layer.CAPTION): bytes(5000)}
+            spool.append(sequence, "door", bytes(Packet(sequence, 0, 0, layers, refresh=True)))
     backlog = spool.backlog()
     assert backlog.packets + backlog.dropped == 30
     assert backlog.body_bytes <= 100_000
-    assert sequences(spool) == list(range(backlog.dropped, 30))
+    packets, lost = waiting(spool)
+    assert [sequence for _, sequence in packets] == list(range(backlog.dropped, 30))
+    assert [sequence for _, sequence in lost] == list(range(backlog.dropped))
     assert logs[0]["event"] == "spool is full: oldest packets dropped"
     spool.close()
 
@@ -129,10 +134,10 @@ def test_a_sequence_cannot_be_appended_twice(path: Path) -> None:
     spool.close()
 
 
-def test_what_is_no_spool_is_an_error_that_names_it(tmp_path: Path) -> None:
-    (tmp_path / "letter.txt").write_bytes(b"not a database at all" * 100)
-    with pytest.raises(SpoolError, match=r"letter\.txt: file is not a database"):
-        Spool(tmp_path / "letter.txt")
+def test_a_folder_in_its_place_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "spool.db").mkdir()
+    with pytest.raises(SpoolError, match=r"spool\.db: unable to open database file"):
+        Spool(tmp_path / "spool.db")
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_that_names_the_spool(tmp_path: Path) -> None:
