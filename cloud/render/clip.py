@@ -18,6 +18,7 @@ from cloud.render.renderer import (
     Renderer,
     RenderError,
     frame_span,
+    ignore,
     never,
     output_rate,
     output_size,
@@ -70,11 +71,12 @@ def render_segment(
     carried: Frames | None = None,
     anchors: tuple[Frames, ...] = (),
     cancelled: Callable[[], bool] = never,
+    degraded: Callable[[str], None] = ignore,
 ) -> Frames:
     """Render one of `segments`, which are those of one camera in order.
 
-    `carried` is the `tail` of the clip before, if this one goes on from it. Raises RenderError,
-    RenderCancelledError.
+    `carried` is the `tail` of the clip before, if this one goes on from it. `degraded` is told in what the
+    frames fall short, if they do. Raises RenderError, RenderCancelledError.
     """
     segment = segments[index]
     first, end = frame_span(segment, output_rate(camera, policy))
@@ -87,7 +89,7 @@ def render_segment(
             f"segment {segment.sequence} would be {end - first} frames of {width}x{height}: "
             f"more than {MAX_PIXELS:,} pixels at once"
         )
-    context = replace(context_of(segments, index), carried=carried, anchors=anchors)
+    context = replace(context_of(segments, index), carried=carried, anchors=anchors, degraded=degraded)
     frames = renderer.render(segment, context, camera, policy, seed, cancelled)
     if frames.shape != shape or frames.dtype != np.uint8:
         raise RenderError(
@@ -137,7 +139,8 @@ def provenance(
     `subject` says what it shows (camera, segment, ...). `packets` are all that the clip depends on; they
     are named by sequence and by the hash of their bodies.
 
-    "continues" is null: whoever lets a clip go on from another puts the fingerprint of that one there.
+    "continues" is null: whoever lets a clip go on from another puts the fingerprint of that one there. Of a
+    clip that falls short of what was asked for, "degraded" says in what, once it was made.
     """
     digest = hashlib.sha256()
     for packet in packets:

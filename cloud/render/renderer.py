@@ -35,19 +35,25 @@ def never() -> bool:
     return False
 
 
+def ignore(_shortfall: str) -> None:
+    """Let a clip be less than what was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What else a segment's frames may depend on.
 
     The neighbours that it may be blended with: None across a cut, a gap or an end. `carried`: the last frames
     (N, H, W, 3) of the clip before, for a renderer that goes on from there; at most as many as it carries.
-    `anchors`: pictures (H, W, 3) of the policy's anchors, in their order.
+    `anchors`: pictures (H, W, 3) of the policy's anchors, in their order. `degraded` is told in what the
+    frames fall short of what was asked for, if they do.
     """
 
     previous: Segment | None
     next: Segment | None
     carried: NDArray[np.uint8] | None = None
     anchors: tuple[NDArray[np.uint8], ...] = ()
+    degraded: Callable[[str], None] = ignore
 
 
 class Renderer(Protocol):

@@ -18,6 +18,7 @@ from cloud.render.renderer import RenderError
 from wire.bundle import MANIFEST, Bundle, BundleError, ModelSource
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+_ATTENTION = "native"  # PyTorch's own
 _DENOISERS = ("transformer", "transformer_2", "unet")
 # What from_pretrained raises for folders that are missing, incomplete, damaged or of another model.
 _UNUSABLE = (
@@ -33,6 +34,13 @@ class Loaded:
     device: str
     offload: str
     tiled: bool
+    attention: str
+
+    @contextmanager
+    def attending(self) -> Iterator[None]:
+        """Compute with the bundle's attention: diffusers has one for the process, whoever set it last."""
+        with diffusers.attention_backend(self.attention):
+            yield
 
     def reset(self) -> None:
         """Leave nothing behind of a clip that was not finished: offloaded models, cached steps."""
@@ -121,8 +129,9 @@ class Models:
         """Set the options and move the pipeline to its device; raises BundleError, RenderError."""
         pipe.set_progress_bar_config(disable=True)
         denoisers = [model for name in _DENOISERS if (model := getattr(pipe, name, None)) is not None]
-        for model in denoisers:
-            self._prepare(model, options)
+        with diffusers.attention_backend(_ATTENTION):  # the choice of one pipeline is not that of the next
+            for model in denoisers:
+                self._prepare(model, options)
         if options.vae_tiling:
             pipe.vae.enable_tiling()
         if options.vae_slicing:
@@ -138,7 +147,7 @@ class Models:
                 f"{self.where('pipeline')}: does not fit in the GPU's memory: set offload = "
                 f'"model" or "sequential" under [renderer.options] ({error})'
             ) from error
-        return Loaded(pipe, self.device, waiting, options.vae_tiling)
+        return Loaded(pipe, self.device, waiting, options.vae_tiling, options.attention or _ATTENTION)
 
     def _prepare(self, model: diffusers.ModelMixin, options: Options) -> None:
         if options.attention:

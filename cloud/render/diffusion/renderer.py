@@ -156,18 +156,23 @@ class DiffusionRenderer:
         )  # fmt: skip
         try:
             with self._film.loaded.economised():
-                return self._diffuse(request)
+                frames = self._diffuse(request)
         except torch.OutOfMemoryError as error:
             raise RenderError(
                 f"segment {clip.segment.sequence}: {span.count} frames of {request.width}x{request.height} "
                 "do not fit in memory, even offloaded and in tiles: lower frames or long_side_px, in the "
                 f"policy or under [renderer.options] ({error})"
             ) from error
+        clip.context.degraded(
+            f"diffused at {request.width}x{request.height}, 1/{_SMALLER} of the side, for lack of memory"
+        )
+        return frames
 
     def _diffuse(self, request: Request) -> Frames:
         done = False
         try:
-            frames = self._film.diffuse(request)
+            with self._film.loaded.attending():
+                frames = self._film.diffuse(request)
             done = True
         except (RenderError, BundleError, torch.OutOfMemoryError):
             raise

@@ -73,7 +73,7 @@ def test_more_is_offloaded_for_good_and_tiles_are_for_once(
     device: str, offload: str, told: list[str], after: str, *, tiled: bool
 ) -> None:
     pipe = StandIn()
-    loaded = Loaded(pipe, device, offload, tiled)
+    loaded = Loaded(pipe, device, offload, tiled, "native")
     with loaded.economised():
         assert pipe.told == [*told, "tiles"]
     assert loaded.offload == after

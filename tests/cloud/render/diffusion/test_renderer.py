@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKLLTXVideo, LTXConditionPipeline, LTXVideoTransformer3DModel
+from diffusers.models import attention_dispatch
 
 from cloud.render.clip import render_recording, render_segment
 from cloud.render.diffusion.renderer import DiffusionRenderer
@@ -166,9 +167,19 @@ def test_lack_of_memory_is_answered_by_a_smaller_picture_once(
     memory = LittleMemory(monkeypatch, failures=1)
     frames = ltx.render(segment(), context, CAMERA, policy, 0)
     assert frames.shape == (8, 4 * HEIGHT, 4 * WIDTH, 3)
-    ltx.render(segment(), context, CAMERA, policy, 0)
+    told: list[str] = []
+    ltx.render(segment(), replace(context, degraded=told.append), CAMERA, policy, 0)
+    assert told == [], "the next one is whole"
     assert memory.sizes == [(4, 8), (2, 4), (4, 8)]
     assert memory.tiled == [False, True, False]
+
+
+def test_a_clip_that_was_diffused_smaller_says_so(ltx: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+    LittleMemory(monkeypatch, failures=1)
+    told: list[str] = []
+    policy = replace(POLICY, long_side_px=4 * WIDTH)
+    render_segment([segment()], 0, CAMERA, ltx, policy, 0, degraded=told.append)
+    assert told == ["diffused at 128x64, 1/2 of the side, for lack of memory"]
 
 
 def test_lack_of_memory_twice_is_an_error_that_says_what_to_set(
@@ -196,3 +207,24 @@ def test_values_that_are_no_picture_are_an_error(ltx: Renderer, monkeypatch: pyt
     monkeypatch.setattr(AutoencoderKLLTXVideo, "decode", burst)
     with pytest.raises(RenderError, match="try dtype bf16 or fp32"):
         ltx.render(segment(), NOBODY, CAMERA, POLICY, 0)
+
+
+def test_each_renderer_computes_with_its_own_attention(
+    tmp_path: Path, ltx_models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Diffusers keeps one backend for the process: the last that was set."""
+    used: list[str] = []
+    work: Callable[..., object] = LTXVideoTransformer3DModel.forward
+
+    def forward(model: object, *inputs: object, **named: object) -> object:
+        used.append(attention_dispatch._AttentionBackendRegistry.get_active_backend()[0].value)  # noqa: SLF001
+        return work(model, *inputs, **named)
+
+    def renderer(name: str, attention: str) -> DiffusionRenderer:
+        return DiffusionRenderer(diffusion_bundle(tmp_path / name, "ltx", ltx_models, attention=attention))
+
+    monkeypatch.setattr(LTXVideoTransformer3DModel, "forward", forward)
+    plain, chosen, other = renderer("plain", ""), renderer("chosen", "_native_math"), renderer("other", "")
+    for one in (plain, chosen, other, plain):
+        one.render(segment(), NOBODY, CAMERA, replace(POLICY, steps=1, guidance=1.0), 0)
+    assert used == ["native", "_native_math", "native", "native"]
