@@ -1,5 +1,7 @@
 """The benchmark of the pipelines: the same code at tiny sizes on a CPU, and the sizes of the real ones."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -32,13 +34,19 @@ def test_a_clip_is_made_and_every_part_of_its_cost_is_told(name: str) -> None:
     found = measured(name)
     cost = found.baseline
     assert (found.steps, found.device) == (3, "cpu")
-    assert cost.clip_s > cost.before_s + cost.after_s > 0
-    assert cost.clip_s == pytest.approx(cost.before_s + cost.after_s + 3 / cost.steps_per_s, rel=0.5)
-    assert cost.peak_gib > 0
     assert cost.blocks_run == 1
     assert found.parameters.keys() == TINY[name].parts.keys()
     assert found.share_of_peak == pytest.approx(found.tflop_per_step * cost.steps_per_s / found.peak.tflops)
     assert found.peak == found.matmul, "no data sheet tells of this processor"
+
+
+def test_the_seconds_of_a_clip_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begun, the ends of three steps, done: of the clip that warms up, and of the one that counts."""
+    stamps = iter([0, 1, 2, 3, 4, 10, 15, 17, 19, 26])
+    monkeypatch.setattr(bench, "time", SimpleNamespace(perf_counter=lambda: next(stamps)))
+    cost = measured("ltx-2b").baseline
+    assert (cost.first_clip_s, cost.clip_s) == (4, 16)
+    assert (cost.before_s, cost.steps_per_s, cost.after_s) == (3, 0.5, 7)
 
 
 def test_steps_are_as_many_as_were_asked_for() -> None:

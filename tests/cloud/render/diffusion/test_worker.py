@@ -1,9 +1,12 @@
 """The worker with a real pipeline: clips go on from each other, and a stop is heeded between two steps."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cloud import jobs
 from cloud.bundles import Bundles
@@ -11,6 +14,8 @@ from cloud.catalog import Catalog, tail_key
 from cloud.objects import Objects
 from cloud.render.clip import fingerprint
 from cloud.render.load import load_renderer
+from cloud.render.renderer import Context, Renderer, never
+from cloud.render.seam import seam
 from cloud.store import Store
 from cloud.worker import Worker
 from tests.bundles import CAPTIONS
@@ -18,18 +23,47 @@ from tests.cloud.desk import NOW_MS, Desk
 from tests.cloud.sample import Device
 from tests.cloud.studio import Studio
 from wire.bundle import Bundle
+from wire.documents import CameraInfo
+from wire.policy import Policy
+from wire.segment import Segment
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers", "ignore::FutureWarning")
 
 
+class Watched:
+    """Keeps what a renderer made."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self.name, self.carries = renderer.name, renderer.carries
+        self.made: list[NDArray[np.uint8]] = []
+
+    def render(
+        self,
+        segment: Segment,
+        context: Context,
+        camera: CameraInfo,
+        policy: Policy,
+        seed: int,
+        cancelled: Callable[[], bool] = never,
+    ) -> NDArray[np.uint8]:
+        self.made.append(self._renderer.render(segment, context, camera, policy, seed, cancelled))
+        return self.made[-1]
+
+
 @pytest.fixture
-def studio(store: Store, tmp_path: Path, ltx_bundle: Bundle) -> Studio:
+def watched(ltx_bundle: Bundle) -> Watched:
+    return Watched(load_renderer(ltx_bundle, threads=1))
+
+
+@pytest.fixture
+def studio(store: Store, tmp_path: Path, ltx_bundle: Bundle, watched: Watched) -> Studio:
     """Film two seconds of a scene, in two segments."""
     desk, device = Desk(store, [ltx_bundle]), Device(ltx_bundle)
     desk.birth(device)
     for caption in CAPTIONS[:2]:
         desk.sem(device, device.packet(caption))
-    return Studio(store, tmp_path / "objects", ltx_bundle, load_renderer(ltx_bundle, threads=1))
+    return Studio(store, tmp_path / "objects", ltx_bundle, watched)
 
 
 def test_a_clip_goes_on_from_the_last_frames_of_the_one_before(studio: Studio, tmp_path: Path) -> None:
@@ -42,7 +76,19 @@ def test_a_clip_goes_on_from_the_last_frames_of_the_one_before(studio: Studio, t
     assert kept.shape == (9 * 36, 64, 3), "LTX-Video goes on from nine"
     assert second.clip is not None
     assert second.clip.seam is not None
-    assert second.clip.seam > 0
+
+
+def test_the_seam_of_a_clip_that_goes_on_is_smaller_than_that_of_one_that_begins_anew(
+    studio: Studio, watched: Watched
+) -> None:
+    first, second = studio.segments()
+    studio.ask(second)
+    studio.ask(first)
+    measured = studio.ask(second).clip
+    assert measured is not None
+    anew, before, after = watched.made
+    assert measured.seam == round(seam(before[-9:], after), 3)
+    assert measured.seam < seam(before[-9:], anew)
 
 
 def test_a_stop_is_heeded_at_the_next_step(studio: Studio, tmp_path: Path) -> None:
