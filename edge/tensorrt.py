@@ -100,13 +100,14 @@ class TensorRtBuilder:
     def _set_precision(self, config: Any, network: Any, model: Path, plan: Plan) -> None:  # noqa: ANN401 (TensorRT has no types)
         trt = self._trt
         kinds = {network.get_layer(at).type for at in range(network.num_layers)}
-        if plan.precision == "int8" and trt.LayerType.QUANTIZE not in kinds:
+        quantised = bool(kinds & {trt.LayerType.QUANTIZE, trt.LayerType.DEQUANTIZE})
+        if plan.precision == "int8" and not quantised:
             raise EngineError(
-                f"{model}: int8 needs a graph that was quantised with calibration frames (QuantizeLinear): "
+                f"{model}: int8 needs a graph that was quantised (QuantizeLinear, DequantizeLinear): "
                 "mirage export build --precision int8"
             )
         flags = {"fp32": [], "fp16": ["FP16"], "int8": ["FP16"]}[plan.precision]
-        if kinds & {trt.LayerType.QUANTIZE, trt.LayerType.DEQUANTIZE}:
+        if quantised:
             flags.append("INT8")  # weights that are stored in 8 bits need it too
         for flag in flags:
             if hasattr(trt.BuilderFlag, flag):

@@ -91,6 +91,9 @@ def test_weights_that_are_stored_in_8_bits_need_the_flag_too() -> None:
     recorder.layers = (LayerType.DEQUANTIZE, LayerType.CONVOLUTION)
     build("10.3.0", recorder, plan())
     assert recorder.flags == ["INT8"]
+    recorder.flags.clear()
+    build("10.3.0", recorder, plan("int8"))
+    assert recorder.flags == ["FP16", "INT8"]
 
 
 def test_a_version_that_goes_by_the_graph_is_not_asked_for_half_precision() -> None:
@@ -102,7 +105,6 @@ def test_a_version_that_goes_by_the_graph_is_not_asked_for_half_precision() -> N
 
 def test_int8_needs_a_graph_that_was_quantised() -> None:
     recorder = Recorder()
-    recorder.layers = (LayerType.DEQUANTIZE,)  # of weights alone
     with pytest.raises(
         EngineError, match=r"encoder\.onnx: int8 needs .*mirage export build --precision int8"
     ):

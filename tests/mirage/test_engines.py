@@ -101,6 +101,17 @@ def test_what_is_exact_in_an_int8_bundle_may_be_built_in_fp16(tmp_path: Path) ->
     assert [engine_precision(manifest, name, "fp16") for name in GRAPHS] == ["int8", "int8", "fp16"]
 
 
+def test_what_is_exact_beside_one_quantised_graph_stays_exact(tmp_path: Path) -> None:
+    folder = write_running_bundle(tmp_path)
+    text = (folder / "bundle.toml").read_text()
+    (folder / "bundle.toml").write_text(
+        text.replace("[files]", f'[precisions]\n"{DECODER}" = "int8"\n[files]')
+    )
+    manifest = Bundle.load(folder, "edge").manifest
+    assert [engine_precision(manifest, name, "int8") for name in GRAPHS] == ["fp32", "int8", "fp32"]
+    assert [engine_precision(manifest, name, "fp16") for name in GRAPHS] == ["fp16", "int8", "fp16"]
+
+
 def test_a_bundle_without_quantised_graphs_is_built_as_asked(tmp_path: Path) -> None:
     manifest = Bundle.load(write_running_bundle(tmp_path), "edge").manifest
     assert {engine_precision(manifest, name, "int8") for name in GRAPHS} == {"int8"}
