@@ -11,6 +11,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,16 @@ def parse(data: bytes) -> Arrays:
         raise
     except _DAMAGED as error:
         raise ArraysError(f"no archive of arrays: {error}") from error
+
+
+def whole_numbers(tables: Mapping[str, NDArray[np.generic]], name: str, ndim: int = 1) -> NDArray[np.int64]:
+    """Give table `name`, whole numbers in so many dimensions; raises KeyError, or ValueError for another."""
+    array = tables[name]
+    if array.dtype.kind not in "iu" or array.ndim != ndim:
+        raise ValueError(
+            f"{name} is {array.dtype} {array.shape}, expected whole numbers in {ndim} dimensions"
+        )
+    return array.astype(np.int64)
 
 
 def _members(archive: zipfile.ZipFile) -> Arrays:

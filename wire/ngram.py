@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from wire.arrays import whole_numbers
+
 UNIT = 65536  # of keep and adds
 MASS = 1 << 22  # what a distribution sums up to, about
 EMIT_BITS = 20  # of a word's share in its class
@@ -22,22 +24,34 @@ class NgramModel:
     """Refines a distribution over symbols by contexts of `first` to `last` symbols.
 
     `tables` holds arrays for each context length n, named `{prefix}{n}_contexts` (C, n), `_keeps` (C,),
-    `_offsets` (C + 1,), `_symbols` and `_adds` (S,). Raises KeyError for a missing one, ValueError for
-    lengths that do not fit.
+    `_offsets` (C + 1,), `_symbols` below `size` and `_adds` (S,). Raises KeyError for a missing one,
+    ValueError for what does not fit together.
     """
 
-    def __init__(self, tables: Mapping[str, NDArray[np.generic]], prefix: str, first: int, last: int) -> None:
+    def __init__(
+        self, tables: Mapping[str, NDArray[np.generic]], prefix: str, first: int, last: int, size: int
+    ) -> None:
         self._lengths = range(first, last + 1)
         self._contexts: dict[tuple[int, ...], tuple[int, NDArray[np.int64], NDArray[np.int64]]] = {}
         for length in self._lengths:
-            keys = tables[f"{prefix}{length}_contexts"].tolist()
-            keeps = tables[f"{prefix}{length}_keeps"].tolist()
-            offsets = tables[f"{prefix}{length}_offsets"].tolist()
-            symbols = tables[f"{prefix}{length}_symbols"].astype(np.int64)
-            adds = tables[f"{prefix}{length}_adds"].astype(np.int64) * (MASS // UNIT)
-            for index, (key, keep) in enumerate(zip(keys, keeps, strict=True)):
-                part = slice(offsets[index], offsets[index + 1])
-                self._contexts[tuple(key)] = (keep, symbols[part], adds[part])
+            name = f"{prefix}{length}"
+            contexts = whole_numbers(tables, f"{name}_contexts", 2)
+            keeps, offsets = (whole_numbers(tables, f"{name}_{each}") for each in ("keeps", "offsets"))
+            symbols, adds = (whole_numbers(tables, f"{name}_{each}") for each in ("symbols", "adds"))
+            if contexts.shape != (len(keeps), length) or len(symbols) != len(adds):
+                raise ValueError(
+                    f"{name} has {contexts.shape} contexts, {len(keeps)} keeps, {len(adds)} adds"
+                )
+            _check_range(name, keeps, UNIT)
+            _check_range(name, adds, UNIT)
+            _check_range(name, symbols, size - 1)
+            _check_range(name, offsets, len(adds))
+            if len(offsets) != len(keeps) + 1 or (np.diff(offsets) < 0).any():
+                raise ValueError(f"{name} has offsets that do not ascend")
+            adds *= MASS // UNIT
+            bounds = zip(offsets.tolist(), offsets[1:].tolist(), strict=False)
+            for key, keep, (start, stop) in zip(contexts.tolist(), keeps.tolist(), bounds, strict=True):
+                self._contexts[tuple(key)] = (keep, symbols[start:stop], adds[start:stop])
 
     def refine(self, mass: NDArray[np.int64], history: Sequence[int]) -> NDArray[np.int64]:
         """Turn a context-free distribution into that of what follows `history` (oldest first)."""
@@ -60,7 +74,7 @@ class SymbolModel:
         self, tables: Mapping[str, NDArray[np.generic]], prefix: str, size: int, longest: int
     ) -> None:
         self._uniform = np.full(size, MASS // size, np.int64)
-        self._model = NgramModel(tables, prefix, 0, longest)
+        self._model = NgramModel(tables, prefix, 0, longest, size)
 
     def frequencies(self, history: Sequence[int]) -> NDArray[np.int64]:
         """Give frequencies (size,), each at least 1, of what follows `history` (oldest first)."""
@@ -74,13 +88,15 @@ class WordModel:
     """
 
     def __init__(self, tables: Mapping[str, NDArray[np.generic]]) -> None:
-        self._classes = tables["classes"].astype(np.int64)
-        self._emits = tables["emits"].astype(np.int64)
-        if self._classes.shape != self._emits.shape or self._emits.max() > 1 << EMIT_BITS:
+        self._classes = whole_numbers(tables, "classes")
+        self._emits = whole_numbers(tables, "emits")
+        if not 0 < len(self._classes) == len(self._emits):
             raise ValueError("classes and emits do not fit together")
+        _check_range("emits", self._emits, 1 << EMIT_BITS)
+        _check_range("classes", self._classes, len(self._classes) - 1)
         self._class_of: list[int] = self._classes.tolist()
         self._class_model = SymbolModel(tables, "class", max(self._class_of) + 1, CLASS_CONTEXT)
-        self._word_model = NgramModel(tables, "word", 1, WORD_CONTEXT)
+        self._word_model = NgramModel(tables, "word", 1, WORD_CONTEXT, self.size)
 
     @property
     def size(self) -> int:
@@ -91,3 +107,8 @@ class WordModel:
         by_class = self._class_model.frequencies([self._class_of[word] for word in history[-CLASS_CONTEXT:]])
         by_word = by_class[self._classes] * self._emits >> EMIT_BITS
         return self._word_model.refine(by_word, history) + 1
+
+
+def _check_range(name: str, numbers: NDArray[np.int64], most: int) -> None:
+    if numbers.min(initial=0) < 0 or numbers.max(initial=0) > most:
+        raise ValueError(f"{name} has a number that is not between 0 and {most}")

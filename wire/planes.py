@@ -13,6 +13,7 @@ from operator import mul
 import numpy as np
 from numpy.typing import NDArray
 
+from wire.arrays import whole_numbers
 from wire.neighbours import differences, own_neighbours, roughness, surroundings
 
 TOTAL = 65536  # of each table
@@ -39,22 +40,28 @@ class PlaneTables:
     ends: list[list[int]]
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, prefix: str, levels: int) -> "PlaneTables":
+    def from_arrays(cls, arrays: Arrays, prefix: str, levels: int, earlier: int) -> "PlaneTables":
         """Read arrays that begin with `prefix`, with a table for each pair of bins.
 
-        Raises KeyError for a missing one, ValueError for what does not fit together.
+        `earlier` planes come before this one. Raises KeyError for a missing array, ValueError for what does
+        not fit together.
         """
-        bins, spreads = arrays[f"{prefix}_bins"].tolist(), arrays[f"{prefix}_spreads"].tolist()
+        bins, spreads = (whole_numbers(arrays, f"{prefix}_{name}").tolist() for name in ("bins", "spreads"))
+        weights = [whole_numbers(arrays, f"{prefix}_{name}") for name in ("outer", "inner")]
+        weights += [whole_numbers(arrays, f"{prefix}_{name}") for name in ("outer_rough", "inner_rough")]
+        if list(map(len, weights)) != [9 * earlier, 4, 9 * earlier, 6]:
+            raise ValueError(f"{prefix} has {list(map(len, weights))} weights behind {earlier} planes")
+        outer, inner, outer_rough, inner_rough = weights
         frequencies = arrays[f"{prefix}_frequencies"].reshape(-1, levels).astype(np.int64)
         if len(frequencies) != (len(bins) + 1) * (len(spreads) + 1):
             raise ValueError(f"{prefix} has {len(frequencies)} tables")
         if (frequencies < 1).any() or (frequencies.sum(axis=1) != TOTAL).any():
             raise ValueError(f"a table of {prefix} does not add up to {TOTAL}")
         return cls(
-            arrays[f"{prefix}_outer"].astype(np.int64),
-            arrays[f"{prefix}_inner"].tolist(),
-            arrays[f"{prefix}_outer_rough"].astype(np.int64),
-            arrays[f"{prefix}_inner_rough"].tolist(),
+            outer,
+            inner.tolist(),
+            outer_rough,
+            inner_rough.tolist(),
             bins,
             spreads,
             [list(accumulate(row)) for row in frequencies.tolist()],

@@ -22,6 +22,7 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
+from wire.arrays import whole_numbers
 from wire.neighbours import UNKNOWN, centred, own_neighbours
 from wire.packet import PacketError
 from wire.planes import TOTAL, PlaneTables, Tokens, table_of_each
@@ -30,6 +31,7 @@ from wire.rangecoder import Decoder, Encoder, RangeCoderError
 Mask = NDArray[np.bool_]  # (h, w)
 Choose = Callable[[list[int], int, int], int]  # running totals, plane, cell: the token that is there
 
+MAX_CELLS = 65536  # of a grid
 _FLAG_TOTAL = 256
 # How often a cell stays, by how many of its known neighbours changed (left and up count twice): counted
 # on 5,800 cells of twelve clips. Tables that adapt, or that a packet chooses, were not smaller.
@@ -60,8 +62,12 @@ class TokenModel:
     def from_arrays(cls, tables: Mapping[str, NDArray[np.generic]]) -> "TokenModel":
         """Read tables as the builder wrote them, or raise TokenError."""
         try:
-            levels, count, height, width, coarse = tables["shape"].tolist()
-            planes = [PlaneTables.from_arrays(tables, f"alone{plane}", levels) for plane in range(count)]
+            levels, count, height, width, coarse = whole_numbers(tables, "shape").tolist()
+            if not (height > 0 < width and height * width <= MAX_CELLS):
+                raise ValueError(f"a grid of {height} x {width} is not 1 to {MAX_CELLS} cells")  # noqa: TRY301
+            planes = [
+                PlaneTables.from_arrays(tables, f"alone{plane}", levels, plane) for plane in range(count)
+            ]
             weights = tables["weights"].astype(np.float64)
         except (KeyError, ValueError) as error:
             raise TokenError(f"token tables are incomplete: {error}") from error

@@ -15,7 +15,7 @@ from mirage.bench.fuzz.watch import make_input, replay
 NAMES = (
     *("packet", "header", "plain-envelope", "sealed-envelope", "gap", "topic", "birth", "state", "ack"),
     *("motion", "segment", "caption", "tokens", "token-detail", "vector", "recording", "toml", "manifest"),
-    *("recipe", "edge-config", "cloud-config", "policy", "engines", "golden"),
+    *("recipe", "edge-config", "cloud-config", "policy", "engines", "tables", "golden"),
 )  # fmt: skip
 
 Edit = tuple[int, int, bytes]  # where, how many bytes go, what comes instead

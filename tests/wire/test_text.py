@@ -127,3 +127,26 @@ def test_incomplete_tables_are_refused() -> None:
             TextModel.from_arrays({key: value for key, value in tables.items() if key != name})
     with pytest.raises(TextError, match="words"):
         TextModel.from_arrays(tables | {"words": np.frombuffer(b"a\nb", np.uint8)})
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("class1_contexts", np.array(1)),
+        ("class1_contexts", np.array([1, 2])),
+        ("word1_keeps", np.array([0.5])),
+        ("word1_keeps", np.array([0, 2**40])),
+        ("word1_offsets", np.array([0])),
+        ("word1_offsets", np.array([3, 0])),
+        ("spelling0_symbols", np.array([300])),
+        ("spelling0_adds", np.array([-1])),
+        ("classes", np.zeros((2, 2), np.int64)),
+        ("classes", np.array([2**40])),
+        ("emits", np.array([-1])),
+    ],
+)
+def test_tables_that_do_not_fit_together_are_refused(
+    name: str, table: np.ndarray[tuple[int, ...], np.dtype]
+) -> None:
+    with pytest.raises(TextError, match="incomplete"):
+        TextModel.from_arrays(text_tables(CAPTIONS) | {name: table})

@@ -195,3 +195,24 @@ def test_incomplete_tables_are_refused() -> None:
         TokenModel.from_arrays(tables | {name: np.zeros_like(tables[name])})
     with pytest.raises(TokenError, match="alone3 has 1 tables"):
         TokenModel.from_arrays(tables | {name: tables[name][0, 0]})
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("shape", np.array([8.0, 2, 2, 2, 1])),
+        ("shape", np.array([8, 2, 65536, 65536, 1])),
+        ("shape", np.array([8, 2, 0, 2, 1])),
+        ("shape", np.array([8, 2, -1, -1, 1])),
+        ("alone1_outer", np.zeros(8, np.int32)),
+        ("alone1_outer_rough", np.zeros((9, 1), np.int32)),
+        ("alone0_inner", np.zeros((4, 1), np.int32)),
+        ("alone0_inner_rough", np.zeros(5, np.int32)),
+        ("alone0_bins", np.array(3)),
+    ],
+)
+def test_tables_that_do_not_fit_together_are_refused(
+    name: str, table: np.ndarray[tuple[int, ...], np.dtype]
+) -> None:
+    with pytest.raises(TokenError, match="incomplete"):
+        TokenModel.from_arrays(plain_tables((2, 2, 2), levels=8, coarse_planes=1) | {name: table})

@@ -4,15 +4,14 @@
 and those of a real clip where one is installed.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
+from mirage.bench.fuzz.archives import vector_tables
 from wire import documents, gap, recording
-from wire.arrays import Arrays
 from wire.bundle import Bundle
 from wire.documents import Ack, AckWatermark, Birth, CameraInfo, State
 from wire.envelope import PlainEnvelope
@@ -20,7 +19,7 @@ from wire.gap import Gap, GapReason
 from wire.motion import CameraMotion, Motion, ObjectMotion
 from wire.packet import Layer, Packet
 from wire.segment import Codec, Segment
-from wire.vector import LIMIT, SYMBOLS, TOTAL, VectorModel
+from wire.vector import VectorModel
 
 TOPIC: Final = "mirage/v1/acme/north/edge-1/door/sem"
 TOPICS: Final = (
@@ -65,10 +64,8 @@ class Scenes:
 
 
 def codec_with_vector(bundle: Bundle) -> Codec:
-    """Add an embedding of 64 dimensions, all alike, to a bundle's coders."""
-    frequencies = np.full(SYMBOLS, TOTAL // SYMBOLS, np.int64)
-    frequencies[LIMIT] += TOTAL - frequencies.sum()
-    vectors = VectorModel(np.zeros(_VECTOR_SIZE, np.float32), np.ones(_VECTOR_SIZE, np.float32), frequencies)
+    """Add an embedding to a bundle's coders."""
+    vectors = VectorModel.from_arrays(vector_tables(_VECTOR_SIZE))
     return Codec(bundle.text_model(), bundle.token_model(), vectors, 0.95)
 
 
@@ -137,27 +134,6 @@ def recordings(packets: Sequence[Packet]) -> tuple[bytes, ...]:
     envelope = PlainEnvelope()
     frames = [envelope.wrap(bytes(packet), "") for packet in packets]
     return recording.write(birth, frames), recording.write(birth, frames[:2]), recording.write(birth, [])
-
-
-def golden_archives() -> tuple[bytes, ...]:
-    """Give golden files: of a graph that is shown pictures, of one with picked outputs, of grids."""
-    pictures = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
-    mean, std = np.full(3, 0.5, np.float32), np.full(3, 0.25, np.float32)
-    shown: Arrays = {"in": pictures, "mean": mean, "std": std, "enlarge": np.array(2)}
-    shown = {f"e.onnx|{what}|x": array for what, array in shown.items()}
-    picked: Arrays = {"d|in|x": np.zeros((2, 3)), "d|out|y": np.ones((2, 2)), "d|pick|y": np.array([0, 5])}
-    tokens = np.array([[1, -1], [2, 3]])
-    grids: Arrays = {"captions|grids": pictures, "captions|enlarge": np.array(2), "captions|tokens": tokens}
-    flags: Arrays = {"d|in|b": np.array([True]), "d|out|b": np.array([1])}
-    whole: Arrays = {**shown, "e.onnx|out|y": np.ones((2, 7), np.float32), **picked, **grids}
-    return archive(whole), archive(picked), archive({**grids, **flags})
-
-
-def archive(arrays: Arrays) -> bytes:
-    """Pack arrays as table files are."""
-    out = io.BytesIO()
-    np.savez_compressed(out, allow_pickle=False, **arrays)
-    return out.getvalue()
 
 
 def _segments(bundle: Bundle) -> list[Segment]:

@@ -5,6 +5,7 @@ has one form in bytes, it must be written as those bytes; numbers of settings mu
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -16,6 +17,7 @@ import edge.config
 from edge.engine import INDEX, EngineCache, EngineError
 from export.recipe import RECIPE, RecipeError, load_recipe
 from mirage.bench.fuzz import samples, settings
+from mirage.bench.fuzz.archives import golden_archives, table_archives
 from mirage.bench.fuzz.mutate import Kind
 from mirage.bench.fuzz.samples import TOPIC, Scenes
 from mirage.bundles import bundle_folder
@@ -29,7 +31,10 @@ from wire.golden import Golden, GoldenError
 from wire.motion import MotionError
 from wire.packet import Layer, Packet, PacketError
 from wire.recording import RecordingError
+from wire.text import TextModel
+from wire.tokens import TokenModel
 from wire.topics import DeviceTopics, TopicError
+from wire.vector import VectorModel
 
 Parse = Callable[[bytes], None]
 Errors = tuple[type[Exception], ...]
@@ -63,7 +68,7 @@ def make_targets(real: Sequence[bytes], folder: Path) -> dict[str, Target]:
     `folder` is for scratch files.
     """
     scenes = samples.scenes(Bundle.load(bundle_folder(None)), real)
-    made = (*_frames(scenes), *_documents(), *_layers(scenes), *_files(scenes, folder))
+    made = (*_frames(scenes), *_documents(), *_layers(scenes), *_files(scenes, folder), *_archives())
     return {target.name: target for target in made}
 
 
@@ -187,21 +192,13 @@ def _files(scenes: Scenes, folder: Path) -> list[Target]:
         for sha256 in cache.index().engines:
             cache.find(sha256, settings.HOST)
 
-    def golden(data: bytes) -> None:
-        found = Golden(arrays.parse(data))
-        for graph in found.graphs():
-            for sample in found.samples(graph):
-                sample.agreement({**sample.results, **dict.fromkeys(sample.picks, _SIX)})
-        found.grids()
-        found.tokens()
-
     def clouded(data: bytes) -> None:
         _usable(cloud.config.parse(data, folder / "cloud.toml"))
 
     manifest, engine_index = settings.manifest(), settings.engine_index()
     tomls = (settings.EDGE, settings.CLOUD, settings.RECIPE, manifest)
     edge_file = in_file("edge.toml", lambda at: edge.config.load(at / "edge.toml"))
-    goldens, recorded = samples.golden_archives(), samples.recordings(scenes.packets)
+    recorded = samples.recordings(scenes.packets)
     return [
         Target("recording", lambda data: _ignore(recording.parse(data)), (RecordingError,), recorded, 50_000),
         Target("toml", lambda data: _ignore(toml.parse(data, "x")), (toml.TomlError,), tomls, 20_000, "toml"),
@@ -211,7 +208,30 @@ def _files(scenes: Scenes, folder: Path) -> list[Target]:
         Target("cloud-config", clouded, (cloud.config.ConfigError,), (settings.CLOUD,), 20_000, "toml"),
         Target("policy", clouded, (cloud.config.ConfigError,), (settings.POLICY,), 20_000, "toml"),
         Target("engines", engines, (EngineError,), (engine_index,), 30_000, "json"),
-        Target("golden", golden, (ArraysError, GoldenError), goldens, 40_000, "arrays"),
+    ]
+
+
+def _archives() -> list[Target]:
+    def golden(data: bytes) -> None:
+        found = Golden(arrays.parse(data))
+        for graph in found.graphs():
+            for sample in found.samples(graph):
+                sample.agreement({**sample.results, **dict.fromkeys(sample.picks, _SIX)})
+        found.grids()
+        found.tokens()
+
+    def tables(data: bytes) -> None:
+        found = arrays.parse(data)
+        text = TextModel.from_arrays(found).decode if "words" in found else None
+        tokens = TokenModel.from_arrays(found).decode_coarse if "shape" in found else None
+        for decode in (text, tokens, VectorModel.from_arrays(found).decode if "mean" in found else None):
+            if decode is not None:
+                with suppress(PacketError):  # tables may be sound under which these bytes are not
+                    decode(b"abcdefgh")
+
+    return [
+        Target("tables", tables, (ArraysError, PacketError), table_archives(), 20_000, "arrays"),
+        Target("golden", golden, (ArraysError, GoldenError), golden_archives(), 40_000, "arrays"),
     ]
 
 
