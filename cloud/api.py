@@ -4,6 +4,7 @@ GET  /api/v1/cameras                          all cameras
 GET  /api/v1/segments?camera=T/S/D/C          newest first; limit, before_ms, after_ms
 GET  /api/v1/segments/ID                      one
 POST /api/v1/segments/ID/render               have it rendered
+DELETE /api/v1/segments/ID/render             not any more: it ends within a step of the renderer
 GET  /api/v1/clips/ID.mp4, ID.jpg, ID.json    film, poster, provenance; 202 while it is being made
 GET  /healthz                                 200 or 503
 """
@@ -84,6 +85,10 @@ def _add_lists(app: FastAPI, viewing: Viewing) -> None:
     def render(segment_id: SegmentId) -> SegmentView:
         return viewing.ask(segment_id)
 
+    @app.delete("/api/v1/segments/{segment_id}/render")
+    def cancel(segment_id: SegmentId) -> SegmentView:
+        return viewing.cancel(segment_id)
+
 
 def _add_clips(app: FastAPI, viewing: Viewing) -> None:
     @app.api_route("/api/v1/clips/{segment_id}.mp4", methods=["GET", "HEAD"])
@@ -131,6 +136,9 @@ def _add_errors(app: FastAPI) -> None:
         segment = error.segment
         if segment.render == "failed":
             return JSONResponse({"error": segment.error, "render": segment.render}, 422)
+        if segment.render == "cancelled":
+            told = f"cancelled: POST /api/v1/segments/{segment.id}/render asks for it again"
+            return JSONResponse({"error": told, "render": segment.render}, 404)
         return JSONResponse({"render": segment.render}, 202, {"Retry-After": str(RETRY_AFTER_S)})
 
     @app.exception_handler(StoreError)

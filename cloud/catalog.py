@@ -48,6 +48,7 @@ class ClipView:
     """A rendered clip: where to get it, and what it was made from (JSON).
 
     `seam` is how visible its border to the clip is that it goes on from (`cloud.render.seam`), if it does.
+    `degraded` says in what it falls short of what was asked for, if it does.
     """
 
     video: str
@@ -59,14 +60,15 @@ class ClipView:
     render_ms: int
     provenance: str
     seam: float | None
+    degraded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentView:
     """A segment. Times are in ms; `start_ms` is wall time. `layers` splits `bytes`, header included.
 
-    `fault` says why it cannot be understood. `render` is none, queued, running, done or failed;
-    `clip` is there when it is done, `error` when it failed.
+    `fault` says why it cannot be understood. `render` is none, queued, running, done, failed or
+    cancelled; `clip` is there when it is done, `error` when it failed.
     """
 
     id: int
@@ -229,4 +231,5 @@ def _clip(clip: ClipRow) -> ClipView:
         render_ms=clip.render_ms,
         provenance=clip.provenance,
         seam=clip.seam,
+        degraded=None if clip.wanted is None else json.loads(clip.provenance)["degraded"],
     )

@@ -10,7 +10,25 @@ STOP_S = 20.0
 
 log = structlog.get_logger()
 
+Failure = type[Exception]
 Task = Callable[[threading.Event], None]
+
+
+def attempt(
+    work: Callable[[], None], event: str, foreseen: tuple[Failure, ...] = (), **told: object
+) -> str | None:
+    """Do something that must not end who does it: one try of a thread, one job of the worker.
+
+    What nobody foresaw is logged with its traceback as `event`, and given in a line; None if all went well.
+    """
+    try:
+        work()
+    except foreseen:
+        raise
+    except Exception as error:
+        log.exception(event, **told)
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return None
 
 
 class Crew:
@@ -46,13 +64,10 @@ class Crew:
     def _supervise(self, name: str, task: Task) -> None:
         pause_s, limit_s = RESTART_S
         while not self._stop.is_set():
-            try:
-                task(self._stop)
-            except Exception as error:
-                self._crashes[name] = f"{type(error).__name__}: {error}"
-                log.exception("crashed, starting again", task=name, pause_s=pause_s)
-            else:
+            crash = attempt(lambda: task(self._stop), "crashed, starting again", task=name, pause_s=pause_s)
+            if crash is None:
                 return
+            self._crashes[name] = crash
             self._stop.wait(pause_s)
             pause_s = min(2 * pause_s, limit_s)
             self._crashes.pop(name, None)

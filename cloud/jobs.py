@@ -1,6 +1,7 @@
 """The queue of what is to be rendered: one job a segment, kept in the store.
 
-    queued --take--> running --finish--> done | failed --enqueue--> queued
+    queued --take--> running --finish--> done | failed | cancelled --enqueue--> queued
+       '-----------------'------- cancel ----------------'
        '-----------------'  requeue, when a worker is told to stop;
                             requeue_running, when one starts: what ran then was cut off
 
@@ -19,12 +20,12 @@ MAX_ATTEMPTS = 3  # times that a worker may die over the same job
 def enqueue(
     session: Session, packet_id: int, now_ms: int, *, not_before_ms: int = 0, urgent: bool = False
 ) -> None:
-    """Ask for a segment; a job that waits is hastened, one that failed is tried again."""
+    """Ask for a segment; a job that waits is hastened, one that failed or was cancelled starts over."""
     job = session.get(JobRow, packet_id)
     if job is None:
         job = JobRow(packet_id=packet_id, state="done", urgent=False, not_before_ms=0, changed_ms=now_ms)
         session.add(job)
-    if job.state in ("done", "failed"):
+    if job.state in ("done", "failed", "cancelled"):
         job.state, job.attempts, job.error = "queued", 0, None
         job.urgent, job.not_before_ms, job.changed_ms = urgent, not_before_ms, now_ms
     elif job.state == "queued":
@@ -44,6 +45,11 @@ def is_due(session: Session, now_ms: int) -> bool:
     return session.scalar(_due(now_ms)) is not None
 
 
+def is_running(session: Session, packet_id: int) -> bool:
+    """Tell whether a job that was taken is still wanted: not cancelled, nor asked for again after that."""
+    return session.scalar(select(JobRow.state).where(JobRow.packet_id == packet_id)) == "running"
+
+
 def take(session: Session, now_ms: int) -> int | None:
     """Mark the next due job as running and give its packet's id."""
     job = session.scalar(_due(now_ms))
@@ -54,22 +60,33 @@ def take(session: Session, now_ms: int) -> int | None:
 
 
 def finish(session: Session, packet_id: int, now_ms: int, error: str | None = None) -> None:
-    """Close a job; with `error` it failed."""
-    state = "done" if error is None else "failed"
-    session.execute(
-        update(JobRow)
-        .where(JobRow.packet_id == packet_id)
-        .values(state=state, error=error, changed_ms=now_ms)
-    )
+    """Close a job; with `error` it failed. What was made in spite of being cancelled is done."""
+    if error is None:
+        closed = update(JobRow).where(JobRow.packet_id == packet_id)
+        session.execute(closed.values(state="done", error=None, changed_ms=now_ms))
+    else:
+        running = update(JobRow).where(JobRow.packet_id == packet_id, JobRow.state == "running")
+        session.execute(running.values(state="failed", error=error, changed_ms=now_ms))
 
 
-def requeue(session: Session, packet_id: int, now_ms: int) -> None:
-    """Put a running job back as if it had never been taken: its worker was told to stop."""
-    session.execute(
-        update(JobRow)
-        .where(JobRow.packet_id == packet_id, JobRow.state == "running")
-        .values(state="queued", attempts=JobRow.attempts - 1, changed_ms=now_ms)
-    )
+def cancel(session: Session, packet_id: int, now_ms: int) -> bool:
+    """Withdraw the wish for a segment; False if it neither waits nor runs.
+
+    One that waits is never started; one that runs is given up at its worker's next step.
+    """
+    open_job = update(JobRow).where(JobRow.packet_id == packet_id, JobRow.state.in_(("queued", "running")))
+    closed = open_job.values(state="cancelled", error=None, changed_ms=now_ms).returning(JobRow.packet_id)
+    return session.scalar(closed) is not None
+
+
+def requeue(session: Session, packet_id: int, now_ms: int) -> bool:
+    """Put a running job back as if it had never been taken: its worker was told to stop.
+
+    False if it is not running any more: it was cancelled.
+    """
+    running = update(JobRow).where(JobRow.packet_id == packet_id, JobRow.state == "running")
+    again = running.values(state="queued", attempts=JobRow.attempts - 1, changed_ms=now_ms)
+    return session.scalar(again.returning(JobRow.packet_id)) is not None
 
 
 def requeue_running(session: Session, now_ms: int) -> int:

@@ -1,7 +1,7 @@
 """Where clips and posters lie: a folder, or anything that obstore reaches by URL (s3://bucket/prefix)."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -47,6 +47,19 @@ class Objects:
             with contextlib.suppress(OSError, BaseError):
                 obstore.delete(self._store, list(sources))
             raise
+
+    def remove(self, keys: Collection[str]) -> None:
+        """Remove objects; one that is not there is no error. Raises ObjectsError."""
+        for key in keys:
+            self._remove(key)
+
+    def _remove(self, key: str) -> None:
+        try:
+            obstore.delete(self._store, key)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, BaseError) as error:
+            raise ObjectsError(f"{self.where}/{key}: {_first_line(error)}") from error
 
     def size(self, key: str) -> int:
         """Give an object's length in bytes, or raise MissingObjectError."""

@@ -124,15 +124,19 @@ class SegmentRow(Base):
 class ClipRow(Base):
     """A rendered segment. The same `fingerprint` is the same clip.
 
-    `seam` measures its border to the clip that it goes on from; null where it begins anew.
+    `wanted` is the fingerprint of the clip that it falls short of, null for a full one. `tail_key` names what
+    it left for the next clip, while that is kept. `seam` measures its border to the clip that it goes on
+    from; null where it begins anew.
     """
 
     __tablename__ = "clips"
 
     packet_id: Mapped[int] = mapped_column(ForeignKey("packets.id"), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64), index=True)
+    wanted: Mapped[str | None] = mapped_column(String(64))
     video_key: Mapped[str]
     poster_key: Mapped[str]
+    tail_key: Mapped[str | None] = mapped_column(index=True)
     size: Mapped[int]
     width: Mapped[int]
     height: Mapped[int]
@@ -144,13 +148,13 @@ class ClipRow(Base):
 
 
 class JobRow(Base):
-    """The wish to render a segment, and what became of it: queued, running, done or failed."""
+    """The wish to render a segment, and what became of it: queued, running, done, failed or cancelled."""
 
     __tablename__ = "jobs"
     __table_args__ = (Index(None, "state", "not_before_ms"),)
 
     packet_id: Mapped[int] = mapped_column(ForeignKey("packets.id"), primary_key=True)
-    state: Mapped[str] = mapped_column(String(8))
+    state: Mapped[str] = mapped_column(String(16))
     urgent: Mapped[bool]
     not_before_ms: Mapped[int] = mapped_column(BigInteger)
     attempts: Mapped[int] = mapped_column(default=0)

@@ -2,8 +2,9 @@
 
 clip k --last N frames, lossless--> tails/{fingerprint of k}.png --> clip k + 1, which names that fingerprint
 
-They are kept beside video and poster, and only for renderers that carry. Where they are not there (the clip
-was not made, or otherwise than this one is to be), the next clip is made without them and says so.
+They are kept beside video and poster, only for renderers that carry, and only of the last clips of a camera
+(`cloud.shelf`). Where they are not there (the clip was not made, or long ago, or otherwise than this one is
+to be), the next clip is made without them and says so.
 """
 
 import json
@@ -17,13 +18,14 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from cloud.catalog import tail_key
 from cloud.objects import MissingObjectError, Objects
-from cloud.render.renderer import RenderError
 from cloud.schema import ClipRow, PacketRow
 
 # Also `source`, since it gives the size: another birth of the boot may have named another.
 _ALIKE = ("camera", "boot", "source", "bundle", "renderer", "policy", "seed")
+
+_MAX_ROWS = 1_000_000  # libpng reads no more
+_MAX_PIXELS = 2**28  # OpenCV reads four times as many; as PNG it is up to 0.8 GB
 
 log = structlog.get_logger()
 
@@ -58,14 +60,19 @@ def read_tail(objects: Objects, clip: ClipRow, size: tuple[int, int]) -> Tail | 
 
     Raises ObjectsError where the place of objects does not answer.
     """
-    key = tail_key(clip.fingerprint)
+    key = clip.tail_key
+    if key is None:
+        return None
     try:
         size_bytes = objects.size(key)
         data = objects.read(key, 0, size_bytes) if size_bytes else b""
     except MissingObjectError:
         return None
     width, height = size
-    stacked = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    try:
+        stacked = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error:  # for instance more pixels than it reads
+        stacked = None
     if stacked is None or stacked.shape[1] != width or len(stacked) % height:
         log.warning("what a clip left cannot be read; the next begins anew", key=key)
         return None
@@ -73,10 +80,19 @@ def read_tail(objects: Objects, clip: ClipRow, size: tuple[int, int]) -> Tail | 
     return Tail(clip.fingerprint, frames)
 
 
-def encode_tail(frames: NDArray[np.uint8]) -> bytes:
-    """Write frames (N, H, W, 3) RGB as one PNG, one below the other."""
+def encode_tail(frames: NDArray[np.uint8]) -> bytes | None:
+    """Write frames (N, H, W, 3) RGB as one PNG, one below the other; None if they are too many to be read."""
     count, height, width, _ = frames.shape
-    done, data = cv2.imencode(".png", frames.reshape(count * height, width, 3)[..., ::-1])
+    rows = count * height
+    done = False
+    if rows <= _MAX_ROWS and rows * width <= _MAX_PIXELS:
+        try:
+            done, data = cv2.imencode(".png", frames.reshape(rows, width, 3)[..., ::-1])
+        except cv2.error as error:
+            log.warning("last frames cannot be written as PNG", error=str(error).strip())
     if not done:
-        raise RenderError(f"{count} frames of {width}x{height} cannot be kept as PNG")
+        log.warning(
+            "no last frames are kept; the next clip begins anew", frames=count, width=width, height=height
+        )
+        return None
     return data.tobytes()

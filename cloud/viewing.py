@@ -7,8 +7,9 @@ from cloud import jobs
 from cloud.catalog import Catalog, SegmentView
 from cloud.clock import Clock, wall_ms
 from cloud.jobs import NEXT_SEGMENT_PATIENCE_MS
-from cloud.objects import MissingObjectError, Objects
+from cloud.objects import Objects
 from cloud.schema import ClipRow
+from cloud.shelf import is_outdated, is_whole
 from cloud.store import Store
 
 
@@ -42,26 +43,40 @@ class Viewing:
     def ask(self, segment_id: int, *, patient: bool = False) -> SegmentView:
         """Have a segment rendered before all that nobody waits for. Raises UnknownSegmentError.
 
-        If `patient`, it waits a little for its successor, whose keyframe makes a better clip of it.
+        If `patient`, it waits a little for its successor, whose keyframe makes a better clip of it. A clip
+        that fell short of what was asked for is tried again after a while (`cloud.shelf`).
         """
         segment = self.catalog.segment(segment_id)
-        if segment.render == "done" and self._made(segment_id) is not None:
-            return segment
         now_ms = self._clock()
+        clip = self._made(segment_id)
+        if segment.render == "done" and clip is not None and not is_outdated(clip, now_ms):
+            return segment
         not_before_ms = now_ms + NEXT_SEGMENT_PATIENCE_MS if patient else now_ms
         with self._store.write() as session:
             jobs.enqueue(session, segment_id, now_ms, not_before_ms=not_before_ms, urgent=True)
         return self.catalog.segment(segment_id)
 
+    def cancel(self, segment_id: int) -> SegmentView:
+        """Withdraw the wish for a segment that waits or is rendered; others are left as they are.
+
+        Raises UnknownSegmentError.
+        """
+        self.catalog.segment(segment_id)
+        with self._store.write() as session:
+            jobs.cancel(session, segment_id, self._clock())
+        return self.catalog.segment(segment_id)
+
     def find(self, segment_id: int, kind: Literal["video", "poster"]) -> Stored:
         """Find the clip or the poster of a segment, asking for it where it is missing.
 
-        Raises UnknownSegmentError, and NoClipError where there is none yet.
+        Not where that failed or was cancelled. Raises UnknownSegmentError, and NoClipError where there is
+        none yet.
         """
         clip = self._made(segment_id)
         if clip is None:
             segment = self.catalog.segment(segment_id)
-            raise NoClipError(segment if segment.render == "failed" else self.ask(segment_id))
+            closed = segment.render in ("failed", "cancelled")
+            raise NoClipError(segment if closed else self.ask(segment_id))
         tag = f'"{clip.fingerprint[:32]}"'
         if kind == "video":
             return Stored(clip.video_key, clip.size, tag, "video/mp4")
@@ -75,8 +90,4 @@ class Viewing:
         """Give the clip, if its objects are there and whole: someone may have emptied the folder."""
         with self._store.read() as session:
             clip = session.get(ClipRow, segment_id)
-        try:
-            whole = clip is not None and self._objects.size(clip.video_key) == clip.size
-        except MissingObjectError:
-            whole = False
-        return clip if whole else None
+        return clip if clip is not None and is_whole(self._objects, clip) else None

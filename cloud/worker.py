@@ -4,7 +4,9 @@
                                                  clip before, its tail ---'
 
 Same packets, bundle, policy, seed and clip before: same clip, found by its fingerprint instead of made again.
-A worker that is told to stop gives up the rendering at its next step, and the job waits for the next worker.
+What falls short of that, for lack of memory, says so and is another clip (`cloud.shelf`). A worker that is
+told to stop gives up the rendering at its next step, and the job waits for the next worker; one whose job is
+cancelled gives up too, and goes on with the next. Whatever goes wrong with a job, it is that job which fails.
 """
 
 import contextlib
@@ -23,10 +25,12 @@ from numpy.typing import NDArray
 
 from cloud import jobs
 from cloud.bundles import Bundles
+from cloud.cancelling import Cancelled
 from cloud.catalog import poster_key, tail_key, video_key
 from cloud.clock import Clock, wall_ms
+from cloud.crew import attempt
 from cloud.excerpt import Excerpt, excerpt
-from cloud.objects import MissingObjectError, Objects, ObjectsError
+from cloud.objects import Objects, ObjectsError
 from cloud.render.anchors import Anchors
 from cloud.render.clip import fingerprint, goes_on, provenance, render_segment, tail
 from cloud.render.mark import mark
@@ -42,10 +46,11 @@ from cloud.render.renderer import (
 from cloud.render.seam import seam
 from cloud.scene import resolve_around
 from cloud.schema import ClipRow
-from cloud.store import Store
+from cloud.shelf import Shelf
+from cloud.store import Store, StoreError
 from cloud.tails import Tail, clip_of, encode_tail, made_alike, read_tail
 from wire.bundle import BundleError
-from wire.documents import CameraInfo, DocumentError
+from wire.documents import DocumentError
 from wire.packet import PacketError
 from wire.policy import Policy
 from wire.segment import Segment
@@ -53,6 +58,7 @@ from wire.segment import Segment
 POLL_S = 0.25  # how soon a new job is noticed; asking costs one indexed query
 POSTER_QUALITY = 80
 SEED = 0  # of every clip made here: who renders again sees the same
+_REASONS = (RenderError, OutputError, ObjectsError, PacketError, DocumentError, BundleError)
 
 log = structlog.get_logger()
 
@@ -71,6 +77,7 @@ class Worker:
     ) -> None:
         self._store = store
         self._objects = objects
+        self._shelf = Shelf(store, objects)
         self._bundles = bundles
         self._policy = policy
         self._anchors = anchors
@@ -86,10 +93,11 @@ class Worker:
             if not self.work(stop.is_set):
                 stop.wait(POLL_S)
 
-    def work(self, cancelled: Callable[[], bool] = never) -> bool:
+    def work(self, stopped: Callable[[], bool] = never) -> bool:
         """Do the next job; False if there was none. A job that fails is marked so, with the reason.
 
-        Once `cancelled`, a rendering is given up before its next step, and its job is queued again.
+        Once `stopped`, or once the job is cancelled, a rendering is given up before its next step; in the
+        first case its job is queued again. Raises StoreError.
         """
         if not self._is_due():
             return False
@@ -97,20 +105,29 @@ class Worker:
             packet_id = jobs.take(session, self._clock())
         if packet_id is None:
             return False
-        error = None
         try:
-            self._make(packet_id, cancelled)
+            error = self._try(packet_id, Cancelled(self._store, packet_id, self._clock, stopped))
         except RenderCancelledError:
             with self._store.write() as session:
-                jobs.requeue(session, packet_id, self._clock())
-            log.info("rendering given up, queued again", packet=packet_id)
+                again = jobs.requeue(session, packet_id, self._clock())
+            log.info("rendering given up", packet=packet_id, queued_again=again)
             return True
-        except (RenderError, OutputError, ObjectsError, PacketError, DocumentError, BundleError) as failure:
-            error = str(failure)
-            log.warning("clip failed", packet=packet_id, error=error)
         with self._store.write() as session:
             jobs.finish(session, packet_id, self._clock(), error)
         return True
+
+    def _try(self, packet_id: int, cancelled: Callable[[], bool]) -> str | None:
+        """Make the clip, or say why not. Raises RenderCancelledError, StoreError."""
+        try:
+            return attempt(
+                lambda: self._make(packet_id, cancelled),
+                "clip failed as nobody foresaw",
+                (*_REASONS, RenderCancelledError, StoreError),
+                packet=packet_id,
+            )
+        except _REASONS as failure:
+            log.warning("clip failed", packet=packet_id, error=str(failure))
+            return str(failure)
 
     def _is_due(self) -> bool:
         with self._store.read() as session:
@@ -120,67 +137,71 @@ class Worker:
         started_s = time.perf_counter()
         with self._store.read() as session:
             source = excerpt(session, packet_id)
-            known = session.get(ClipRow, packet_id)
         shot = self._shot(packet_id, source)
-        made = fingerprint(shot.statement)
-        if known is not None and known.fingerprint == made and self._is_whole(known):
+        if shot is None:
             return
         with _workplace() as folder:
             clip = self._render(shot, cancelled, folder / "clip.mp4")
+            made = fingerprint(clip.statement)
             sources: dict[str, Path | bytes] = {
                 video_key(made): folder / "clip.mp4",
                 poster_key(made): _jpeg(clip.poster),
             }
-            if clip.tail is not None:
-                sources[tail_key(made)] = encode_tail(clip.tail)
-            self._objects.put_all(sources)
-        with self._store.write() as session:
-            session.merge(self._row(packet_id, made, shot, clip))
+            kept = None if clip.tail is None else encode_tail(clip.tail)
+            if kept is not None:
+                sources[tail_key(made)] = kept
+            self._shelf.put(self._row(packet_id, shot, clip, keeps_tail=kept is not None), sources)
         seconds = round(time.perf_counter() - started_s, 2)
         log.info("clip made", packet=packet_id, seconds=seconds, seam=clip.seam)
 
-    def _shot(self, packet_id: int, source: Excerpt) -> "_Shot":
-        """Put together all that a clip depends on."""
+    def _shot(self, packet_id: int, source: Excerpt) -> "_Shot | None":
+        """Put together all that a clip depends on; None if that clip is there."""
         bundle = self._bundles.bundle(source.birth.bundle_sha256)
         renderer = self._bundles.renderer(bundle.short_sha256)
         codec = self._bundles.codec(bundle.short_sha256)
         segments, index = resolve_around(source.links, source.sequence, codec)
         packets = [link.packet for link in source.links]
         statement = provenance(_subject(source), bundle.sha256, renderer, self._policy, SEED, packets)
-        before = None
+        tail = None
         if renderer.carries and goes_on(segments, index):
-            before = self._before(packet_id, segments[index - 1].sequence, source.camera, statement)
-            if before is not None:
-                statement["continues"] = before.fingerprint
-        return _Shot(source, renderer, segments, index, before, statement)
+            clip = self._before(packet_id, segments[index - 1].sequence, statement)
+            if clip is not None:
+                # Also where its last frames are not kept any more: what was made of them stays.
+                if self._shelf.holds(packet_id, statement | {"continues": clip.fingerprint}, self._clock()):
+                    return None
+                tail = read_tail(self._objects, clip, output_size(source.camera, self._policy.long_side_px))
+        if tail is not None:
+            statement["continues"] = tail.fingerprint
+        elif self._shelf.holds(packet_id, statement, self._clock()):
+            return None
+        return _Shot(source, renderer, segments, index, tail, statement)
 
-    def _before(
-        self, packet_id: int, sequence: int, camera: CameraInfo, statement: dict[str, object]
-    ) -> Tail | None:
-        """Give the last frames of the clip before, if it is there and was made as this one is to be."""
+    def _before(self, packet_id: int, sequence: int, statement: dict[str, object]) -> ClipRow | None:
+        """Give the clip before, if it was made as this one is to be."""
         with self._store.read() as session:
             clip = clip_of(session, packet_id, sequence)
-        if clip is None or not made_alike(clip, statement):
-            return None
-        return read_tail(self._objects, clip, output_size(camera, self._policy.long_side_px))
+        return clip if clip is not None and made_alike(clip, statement) else None
 
     def _render(self, shot: "_Shot", cancelled: Callable[[], bool], path: Path) -> "_Clip":
         camera, segment = shot.source.camera, shot.segments[shot.index]
         carried = None if shot.before is None else shot.before.frames
+        shortfalls: list[str] = []
         started_s = time.perf_counter()
         frames = render_segment(
             shot.segments, shot.index, camera, shot.renderer, self._policy, SEED,
-            carried, self._anchors.pictures, cancelled,
+            carried, self._anchors.pictures, cancelled, shortfalls.append,
         )  # fmt: skip
+        statement = shot.statement | ({"degraded": "; ".join(shortfalls)} if shortfalls else {})
         if len(frames) == 0:
             raise RenderError(f"segment {segment.sequence} is shorter than a frame")
         width, height = output_size(camera, self._policy.long_side_px)
         title = segment.caption or f"{shot.source.path} {segment.sequence}"
         rate = output_rate(camera, self._policy)
-        with Mp4Writer(path, width, height, rate, title, shot.statement) as writer:
+        with Mp4Writer(path, width, height, rate, title, statement) as writer:
             writer.write(frames)
         middle = len(frames) // 2
         return _Clip(
+            statement=statement,
             size=path.stat().st_size,
             frames=writer.frames,
             render_ms=round((time.perf_counter() - started_s) * 1000),
@@ -189,28 +210,24 @@ class Worker:
             seam=None if carried is None else round(seam(carried, frames), 3),
         )
 
-    def _row(self, packet_id: int, made: str, shot: "_Shot", clip: "_Clip") -> ClipRow:
+    def _row(self, packet_id: int, shot: "_Shot", clip: "_Clip", *, keeps_tail: bool) -> ClipRow:
+        made, wanted = fingerprint(clip.statement), fingerprint(shot.statement)
         return ClipRow(
             packet_id=packet_id,
             fingerprint=made,
+            wanted=None if made == wanted else wanted,
             video_key=video_key(made),
             poster_key=poster_key(made),
+            tail_key=tail_key(made) if keeps_tail else None,
             size=clip.size,
             width=clip.poster.shape[1],
             height=clip.poster.shape[0],
             frames=clip.frames,
             render_ms=clip.render_ms,
-            provenance=json.dumps(shot.statement, separators=(",", ":")),
+            provenance=json.dumps(clip.statement, separators=(",", ":")),
             seam=clip.seam,
             made_ms=self._clock(),
         )
-
-    def _is_whole(self, clip: ClipRow) -> bool:
-        """Tell whether a clip's video is there: someone may have emptied the folder."""
-        try:
-            return self._objects.size(clip.video_key) == clip.size
-        except MissingObjectError:
-            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +244,7 @@ class _Shot:
 
 @dataclass(frozen=True, slots=True)
 class _Clip:
+    statement: dict[str, object]  # the shot's, and in what the clip falls short of it
     size: int
     frames: int
     render_ms: int  # to render, and to write as H.264

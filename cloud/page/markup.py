@@ -80,7 +80,7 @@ def facts(segment: SegmentView, camera: CameraView | None, tz: timezone) -> str:
 def _thumb(segment: SegmentView) -> str:
     if segment.clip is not None:
         return f'<img src="{escape(segment.clip.poster)}" alt="" loading="lazy">'
-    words = {"queued": "waiting", "running": "rendering…", "failed": "failed"}
+    words = {"queued": "waiting", "running": "rendering…", "failed": "failed", "cancelled": "cancelled"}
     return f'<span class="no-thumb render-{_name(segment.render)}">{words.get(segment.render, "▶")}</span>'
 
 

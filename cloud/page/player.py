@@ -13,6 +13,7 @@ _WAITING = {
     "queued": "Waiting for the renderer…",
     "running": "Rendering…",
 }
+_ENDED = {"failed": "The clip failed.", "cancelled": "Nobody waits for this clip any more."}
 
 
 class Player:
@@ -56,9 +57,9 @@ class Player:
         if segment.clip is not None and segment.render == "done":
             self._statement.set_text(wording.provenance_text(segment.clip))
             self._play(segment.clip.video, segment.clip.poster)
-        elif segment.render == "failed":
+        elif segment.render in _ENDED:
             self._stop()
-            self._draw_curtain(segment.error or "The clip failed.", spins=False, retries=True)
+            self._draw_curtain(segment.error or _ENDED[segment.render], spins=False, retries=True)
         else:
             self._stop()
             self._draw_curtain(_WAITING.get(segment.render, "Rendering…"), spins=True, retries=False)

@@ -143,6 +143,27 @@ def test_a_failed_clip_says_why_and_may_be_tried_again(
     assert http.post("/api/v1/segments/1/render").json()["render"] == "queued"
 
 
+@pytest.mark.usefixtures("filmed")
+def test_a_clip_that_is_not_wanted_any_more_is_cancelled_until_asked_for_again(
+    http: httpx.Client, worker: Worker
+) -> None:
+    http.post("/api/v1/segments/1/render")
+    answer = http.delete("/api/v1/segments/1/render")
+    assert (answer.status_code, answer.json()["render"]) == (200, "cancelled")
+    assert not worker.work()
+    answer = http.get("/api/v1/clips/1.mp4")
+    assert (answer.status_code, answer.json()["render"]) == (404, "cancelled")
+    assert not worker.work(), "looking does not ask for it again"
+    assert http.post("/api/v1/segments/1/render").json()["render"] == "queued"
+    assert worker.work()
+    assert http.delete("/api/v1/segments/1/render").json()["render"] == "done", "it is there"
+    assert http.get("/api/v1/clips/1.mp4").status_code == 200
+
+
+def test_nothing_is_cancelled_where_there_is_no_segment(http: httpx.Client) -> None:
+    assert http.delete("/api/v1/segments/99/render").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, select, text
 
-from cloud.schema import Base, ClipRow, DeviceRow
+from cloud.schema import Base, ClipRow, DeviceRow, JobRow
 from cloud.store import Store, StoreError
 
 
@@ -32,12 +32,38 @@ def test_a_store_of_the_first_schema_is_kept_and_brought_up(tmp_path: Path) -> N
     url = f"sqlite:///{tmp_path}/a.db"
     Store(url).close()
     with contextlib.closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
-        connection.execute("ALTER TABLE clips DROP COLUMN seam")
+        connection.execute("DROP INDEX ix_clips_tail_key")
+        for column in ("seam", "wanted", "tail_key"):
+            connection.execute(f"ALTER TABLE clips DROP COLUMN {column}")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.execute("INSERT INTO clips VALUES (1, 'f', 'v', 'p', 10, 64, 36, 10, 5, '{}', 0)")
     store = Store(url)
     with store.read() as session:
-        assert session.execute(select(ClipRow.fingerprint, ClipRow.seam)).all() == [("f", None)]
+        query = select(ClipRow.fingerprint, ClipRow.seam, ClipRow.wanted, ClipRow.tail_key)
+        assert session.execute(query).all() == [("f", None, None, "tails/f.png")]
+    store.close()
+
+
+def test_jobs_outlive_the_table_that_is_made_anew_for_them(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    Store(url).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
+        for row in (
+            "devices VALUES (1, 'acme', 'north', 'cam', NULL, 0)",
+            "boots VALUES (1, 1, 'a', NULL, 'ready', 0, '[]', NULL, 0)",
+            "cameras VALUES (1, 1, 'gate', NULL, NULL, NULL, 1, 9)",
+            "packets VALUES (1, 1, 1, 0, 1, 0, 0, 9, x'00', 0)",
+            "jobs VALUES (1, 'running', 1, 2, 3, NULL, 4)",
+        ):
+            connection.execute(f"INSERT INTO {row}")
+        connection.execute("DROP INDEX ix_clips_tail_key")
+        for column in ("wanted", "tail_key"):
+            connection.execute(f"ALTER TABLE clips DROP COLUMN {column}")
+        connection.execute("UPDATE alembic_version SET version_num = '0002'")
+    store = Store(url)
+    with store.read() as session:
+        job = session.get_one(JobRow, 1)
+        assert (job.state, job.urgent, job.not_before_ms, job.attempts) == ("running", True, 2, 3)
     store.close()
 
 

@@ -1,5 +1,7 @@
 """Clips that go on from each other: by what they say, over restarts, and never from the wrong one."""
 
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,10 +10,13 @@ import av
 import cv2
 import numpy as np
 import pytest
+import structlog
 
+from cloud import tails
 from cloud.render.anchors import Anchors
 from cloud.render.clip import fingerprint
 from cloud.store import Store
+from cloud.tails import encode_tail
 from tests.bundles import CAPTIONS
 from tests.cloud.desk import Desk
 from tests.cloud.sample import CarryingRenderer, Device
@@ -175,6 +180,12 @@ def test_anchors_go_on_from_the_same_anchors(rooms: Rooms) -> None:
     assert renderer.carried == [[17, 18, 19]]
 
 
+def huge_png() -> bytes:
+    """Make the head of a PNG of 2**40 pixels, which OpenCV answers with an exception."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", 2**20, 2**20, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+
+
 @pytest.mark.usefixtures("filmed")
 @pytest.mark.parametrize(
     "spoil",
@@ -184,6 +195,7 @@ def test_anchors_go_on_from_the_same_anchors(rooms: Rooms) -> None:
         pytest.param(lambda path: path.write_bytes(path.read_bytes()[:-20]), id="cut off"),
         pytest.param(lambda path: cv2.imwrite(str(path), np.zeros((37, 64, 3))), id="of another size"),
         pytest.param(lambda path: path.write_bytes(b"no picture"), id="no picture"),
+        pytest.param(lambda path: path.write_bytes(huge_png()), id="too large for OpenCV"),
     ],
 )
 def test_a_tail_that_cannot_be_read_costs_continuity_and_no_more(
@@ -197,6 +209,27 @@ def test_a_tail_that_cannot_be_read_costs_continuity_and_no_more(
     made = studio.ask(studio.segments()[1])
     assert (made.render, made.error, renderer.carried) == ("done", None, [None, None])
     assert studio.statements()[1]["continues"] is None
+
+
+@pytest.mark.parametrize("shape", [(251, 4000, 2, 3), (257, 1024, 1024, 3), (1, 2, 0, 3)])
+def test_a_tail_that_could_not_be_read_is_not_written(shape: tuple[int, ...]) -> None:
+    with structlog.testing.capture_logs() as logs:
+        assert encode_tail(np.broadcast_to(np.uint8(1), shape)) is None
+    assert "the next clip begins anew" in logs[-1]["event"]
+
+
+@pytest.mark.usefixtures("filmed")
+def test_a_clip_that_leaves_no_tail_is_made_and_the_next_begins_anew(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tails, "_MAX_ROWS", 3 * 36 - 1)
+    renderer = CarryingRenderer()
+    studio = rooms.studio(renderer)
+    made = [studio.ask(segment) for segment in studio.segments()[:2]]
+    assert [(each.render, each.error) for each in made] == [("done", None)] * 2
+    assert renderer.carried == [None, None]
+    assert studio.statements()[1]["continues"] is None
+    assert rooms.files("tails") == []
 
 
 @pytest.mark.usefixtures("filmed")

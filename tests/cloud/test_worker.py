@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
+import structlog
 from numpy.typing import NDArray
 from sqlalchemy import update
 
@@ -19,7 +21,8 @@ from cloud.jobs import MAX_ATTEMPTS
 from cloud.objects import MissingObjectError, Objects, ObjectsError
 from cloud.render.renderer import Context, RenderError, never
 from cloud.schema import JobRow
-from cloud.store import Store
+from cloud.shelf import Shelf
+from cloud.store import Store, StoreError
 from cloud.worker import Worker
 from tests.bundles import CAPTIONS
 from tests.cloud.desk import NOW_MS, Desk
@@ -165,6 +168,50 @@ def test_a_renderer_that_fails_is_a_reason_and_the_next_job_goes_on(
         f"segment {number}: no such colour" for number in range(2)
     ]
     assert list((tmp_path / "objects").iterdir()) == []
+
+
+def test_what_nobody_foresaw_fails_the_job_with_its_traceback_and_the_next_goes_on(
+    store: Store, tmp_path: Path, bundle: Bundle, desk: Desk, device: Device
+) -> None:
+    class Surprising(MeanRenderer):
+        def render(
+            self,
+            segment: Segment,
+            context: Context,
+            camera: CameraInfo,
+            policy: Policy,
+            seed: int,
+            cancelled: Callable[[], bool] = never,
+        ) -> NDArray[np.uint8]:
+            if segment.sequence == 0:
+                cv2.resize(np.zeros((0, 0), np.uint8), (1, 1))
+            return super().render(segment, context, camera, policy, seed, cancelled)
+
+    film(desk, device, 2)
+    studio = Studio(store, tmp_path / "objects", bundle, Surprising())
+    with structlog.testing.capture_logs() as logs:
+        failed, made = (studio.ask(segment) for segment in studio.segments())
+    assert (failed.render, made.render) == ("failed", "done")
+    assert failed.error is not None
+    assert failed.error.startswith("error: OpenCV")
+    (entry,) = [entry for entry in logs if entry["event"] == "clip failed as nobody foresaw"]
+    assert (entry["packet"], entry["exc_info"]) == (failed.id, True)
+
+
+def test_a_store_that_fails_is_no_fault_of_the_job(
+    store: Store, tmp_path: Path, bundle: Bundle, desk: Desk, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its supervisor starts the worker again, which then finds the job."""
+
+    def refuse(*_: object) -> None:
+        raise StoreError("no database")
+
+    film(desk, device, 1)
+    studio = Studio(store, tmp_path / "objects", bundle, MeanRenderer())
+    monkeypatch.setattr(Shelf, "put", refuse)
+    with pytest.raises(StoreError, match="no database"):
+        studio.ask(studio.segments()[0])
+    assert studio.segments()[0].render == "running"
 
 
 def test_who_waits_comes_before_what_is_made_anyway(store: Store, bundle: Bundle, device: Device) -> None:

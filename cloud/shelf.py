@@ -1,0 +1,106 @@
+"""The clips that were made: rows and objects, put there and thrown away together.
+
+    objects --> row --> what the row before named goes, and the oldest tails of the camera
+
+A crash in between leaves objects that no row names, never a row without its objects.
+
+A degraded clip falls short of what was asked for, and says so: its fingerprint is its own, and `wanted` is
+that of the full one. It stands in for that for a while, so that lack of memory does not cost a rendering at
+every look; who asks after that has it rendered anew.
+"""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from cloud.objects import MissingObjectError, Objects, ObjectsError
+from cloud.render.clip import fingerprint
+from cloud.schema import ClipRow, PacketRow
+from cloud.store import Store
+
+KEPT_TAILS = 8  # of a camera: who looks at live and at past scenes in turn goes on in both
+STANDS_IN_MS = 3_600_000  # how long a degraded clip is taken for the full one
+_AT_ONCE = 100  # tails thrown away after one clip; more only where an older version kept them all
+
+log = structlog.get_logger()
+
+
+class Shelf:
+    """Keeps the clips of one store and its objects; for one writer at a time."""
+
+    def __init__(self, store: Store, objects: Objects) -> None:
+        self._store = store
+        self._objects = objects
+
+    def holds(self, packet_id: int, statement: Mapping[str, object], now_ms: int) -> bool:
+        """Tell whether the clip of this statement is there and whole, or one that stands in for it."""
+        with self._store.read() as session:
+            clip = session.get(ClipRow, packet_id)
+        if clip is None or is_outdated(clip, now_ms):
+            return False
+        return fingerprint(statement) in (clip.fingerprint, clip.wanted) and is_whole(self._objects, clip)
+
+    def put(self, row: ClipRow, sources: Mapping[str, Path | bytes]) -> None:
+        """Keep a clip, `sources` by key, in place of the one that was there. Raises ObjectsError."""
+        self._objects.put_all(sources)
+        with self._store.write() as session:
+            before = session.get(ClipRow, row.packet_id)
+            old = set() if before is None else _keys(before) - _keys(row)
+            session.merge(row)
+            session.flush()
+            old -= _named(session, old)
+        self._remove(old)
+        self._drop_tails(row.packet_id)
+
+    def _drop_tails(self, packet_id: int) -> None:
+        """Throw away what clips of this camera left for the next ones, but for the last few made."""
+        with self._store.read() as session:
+            camera_id = session.scalar(select(PacketRow.camera_id).where(PacketRow.id == packet_id))
+            query = (
+                select(ClipRow.packet_id, ClipRow.tail_key)
+                .join(PacketRow, PacketRow.id == ClipRow.packet_id)
+                .where(PacketRow.camera_id == camera_id, ClipRow.tail_key.is_not(None))
+                .order_by(ClipRow.made_ms.desc(), ClipRow.packet_id.desc())
+            )
+            found = session.execute(query.offset(KEPT_TAILS).limit(_AT_ONCE)).all()
+        if not found or not self._remove({key for _, key in found if key is not None}):
+            return
+        with self._store.write() as session:
+            dropped = [number for number, _ in found]
+            session.execute(update(ClipRow).where(ClipRow.packet_id.in_(dropped)).values(tail_key=None))
+
+    def _remove(self, keys: Collection[str]) -> bool:
+        """Remove objects; what cannot be removed is logged, and costs nothing but room."""
+        try:
+            self._objects.remove(keys)
+        except ObjectsError as error:
+            log.warning("objects of older clips stay", error=str(error))
+            return False
+        return True
+
+
+def is_outdated(clip: ClipRow, now_ms: int) -> bool:
+    """Tell whether a degraded clip has stood in for the full one long enough."""
+    return clip.wanted is not None and now_ms - clip.made_ms >= STANDS_IN_MS
+
+
+def is_whole(objects: Objects, clip: ClipRow) -> bool:
+    """Tell whether a clip's video is there: someone may have emptied the folder."""
+    try:
+        return objects.size(clip.video_key) == clip.size
+    except MissingObjectError:
+        return False
+
+
+def _keys(clip: ClipRow) -> set[str]:
+    return {key for key in (clip.video_key, clip.poster_key, clip.tail_key) if key is not None}
+
+
+def _named(session: Session, keys: Collection[str]) -> set[str]:
+    """Give those of `keys` that a row still names."""
+    columns = (ClipRow.video_key, ClipRow.poster_key, ClipRow.tail_key)
+    found = [session.scalars(select(column).where(column.in_(keys))) for column in columns]
+    return {key for keys_found in found for key in keys_found if key is not None}
