@@ -213,11 +213,13 @@ def test_each_renderer_computes_with_its_own_attention(
     tmp_path: Path, ltx_models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Diffusers keeps one backend for the process: the last that was set."""
+    registry = attention_dispatch._AttentionBackendRegistry  # noqa: SLF001 -- there is no other way to ask
+    before = registry.get_active_backend()
     used: list[str] = []
     work: Callable[..., object] = LTXVideoTransformer3DModel.forward
 
     def forward(model: object, *inputs: object, **named: object) -> object:
-        used.append(attention_dispatch._AttentionBackendRegistry.get_active_backend()[0].value)  # noqa: SLF001
+        used.append(registry.get_active_backend()[0].value)
         return work(model, *inputs, **named)
 
     def renderer(name: str, attention: str) -> DiffusionRenderer:
@@ -225,6 +227,7 @@ def test_each_renderer_computes_with_its_own_attention(
 
     monkeypatch.setattr(LTXVideoTransformer3DModel, "forward", forward)
     plain, chosen, other = renderer("plain", ""), renderer("chosen", "_native_math"), renderer("other", "")
+    assert registry.get_active_backend() == before, "what else this process computes is left alone"
     for one in (plain, chosen, other, plain):
         one.render(segment(), NOBODY, CAMERA, replace(POLICY, steps=1, guidance=1.0), 0)
     assert used == ["native", "_native_math", "native", "native"]
