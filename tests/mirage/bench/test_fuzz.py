@@ -12,7 +12,7 @@ import pytest
 
 from mirage.bench.fuzz import watch
 from mirage.bench.fuzz.campaign import PART, Plan, in_scratch, run_parallel
-from mirage.bench.fuzz.command import Request, choose, report, run_replay
+from mirage.bench.fuzz.command import Request, choose, report, run, run_replay
 from mirage.bench.fuzz.mutate import LONGEST
 from mirage.bench.fuzz.targets import Target, make_targets
 from mirage.bench.fuzz.watch import make_input, replay, run_part
@@ -118,6 +118,19 @@ def test_a_report_counts_and_judges() -> None:
     assert printed["results"]["inputs_per_s"] == 200
     first = printed["results"]["violations"][f"careless {tally.told[0].index}"]
     assert bytes.fromhex(first["input_hex"]) == make_input(CARELESS, 0, tally.told[0].index)
+
+
+def test_chosen_targets_are_run_in_processes_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mirage.bench.fuzz.command.clip_packets", tuple)
+    found = run(Request(600, 1, ("gap", "topic"), 2))
+    assert [(gate.name, gate.value, gate.ok) for gate in found.gates] == [
+        ("violations", 0, True),
+        ("inputs", 600, True),
+    ]
+    figures = found.results["targets"]
+    assert isinstance(figures, dict)
+    assert set(figures) == {"gap", "topic"}
+    assert all(each["accepted"] + sum(each["refused"].values()) == 300 for each in figures.values())
 
 
 def test_an_input_is_replayed_from_options_and_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
