@@ -7,7 +7,7 @@ import msgspec
 from mirage.errors import InputError
 from mirage.output import print_line
 from mirage.progress import parts_shown
-from mirage.runtime import EdgeRuntime
+from mirage.device import EdgeRuntime
 from wire.bundle import Bundle, Precision
 
 

@@ -11,7 +11,7 @@ from export.verify import Verification, graph_count, verify
 from mirage.errors import InputError
 from mirage.output import as_json, print_line, print_tables
 from mirage.progress import steps_shown
-from mirage.runtime import EdgeRuntime
+from mirage.device import EdgeRuntime
 from wire.bundle import Bundle
 
 _RUNS = 9

@@ -29,6 +29,7 @@ Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Rgb = tuple[float, float, float]
 Precision = Literal["fp32", "fp16", "int8"]
 
+_PART = 1 << 20  # bytes that are hashed at once
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -320,8 +321,15 @@ class Bundle:
 
 
 def file_sha256(path: Path) -> str:
-    """Hash a file's content (hex), or raise BundleError."""
-    return hashlib.sha256(_read(path)).hexdigest()
+    """Hash a file's content (hex), or raise BundleError; graphs may be larger than the memory that is left."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while part := file.read(_PART):
+                digest.update(part)
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}") from error
+    return digest.hexdigest()
 
 
 def _read(path: Path) -> bytes:

@@ -26,7 +26,7 @@ from export.train.loop import Plan, Run, TrainingError, load_average
 from export.train.refiner import RefinerTask
 from export.train.renderer import RendererTask
 from export.train.run import keep_tokenizer
-from mirage.runtime import EdgeRuntime
+from mirage.device import EdgeRuntime
 from models.tiny import captioner
 from models.tiny.appearance import LEVELS, PLANES, from_tokens, to_tokens
 from models.tiny.refiner import Refiner
