@@ -66,7 +66,7 @@ class BundlePath(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SpoolPath(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where packets wait for the network, how many bytes of them, and how long while the agent runs."""
+    """Where packets wait for the network, how many bytes of them, and for how long."""
 
     path: str
     max_bytes: Annotated[int, Meta(ge=65536)] = DEFAULT_MAX_BYTES

@@ -13,6 +13,8 @@ from wire.documents import AckWatermark
 from wire.gap import Gap, GapReason
 
 _ROW_BYTES = 96  # what SQLite keeps beside the body: row, index, page slack
+_PAGE_BYTES = 4096  # SQLite's default
+_SLACK_BYTES = 64 * 1024  # of a small file: tables, and pages that have just been begun
 _GAP_FIELDS = "boot, low, high, reason, camera, captured_ms"
 
 
@@ -197,8 +199,11 @@ class Shelf:
             self._count(body_bytes=-saved, shed_details=1, shed_bytes=saved)
 
     def shed_scenes(self, limit_bytes: int, now_s: float) -> None:
-        """Give up the oldest scenes until everything fits."""
-        while self.backlog.used_bytes > limit_bytes and self.backlog.packets:
+        """Give up the oldest scenes until everything fits, also what shed detail left empty in the file."""
+        most_bytes = limit_bytes + limit_bytes // 4 + _SLACK_BYTES
+        while self.backlog.packets:
+            if self.backlog.used_bytes <= limit_bytes and self._page_bytes() <= most_bytes:
+                return
             self._shed_oldest_scene(GapReason.SPOOL_FULL, now_s)
 
     def shed_old(self, before_s: float, now_s: float) -> None:
@@ -206,6 +211,14 @@ class Shelf:
         query = "SELECT appended_s FROM packets ORDER BY position LIMIT 1"
         while self.backlog.packets and self._database.execute(query).fetchone()[0] < before_s:
             self._shed_oldest_scene(GapReason.EXPIRED, now_s)
+
+    def _page_bytes(self) -> int:
+        """Give the size of the file's pages that are in use."""
+        pages, free = (
+            int(self._database.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count")
+        )
+        return (pages - free) * _PAGE_BYTES
 
     def _shed_oldest_scene(self, reason: GapReason, now_s: float) -> None:
         """Give up the oldest packet and what hangs on it."""

@@ -8,10 +8,10 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from wire import documents, topics
+from wire import documents, gap, topics
 from wire.documents import Ack, AckWatermark, Birth, State
 from wire.envelope import PlainEnvelope
-from wire.packet import Packet
+from wire.packet import Layer, Packet
 from wire.topics import DeviceTopics
 
 TOPICS = DeviceTopics("acme", "plant", "jetson-1")
@@ -69,6 +69,9 @@ class Cloud:
         self.packets[boot, packet.sequence] = packet
         stored = self._boots.setdefault(boot, set())
         stored.add(packet.sequence)
+        if Layer.GAP in packet.layers:
+            lost = gap.decode(packet.layers[Layer.GAP])
+            stored |= set(range(lost.first, lost.last + 1))
         if self.acknowledges:
             absent = sorted(set(range(max(stored))) - stored)
             self.acknowledge(boot, max(stored), tuple((each, each) for each in absent))

@@ -13,6 +13,7 @@ from edge.doctor import Finding, examine
 from edge.engine import INDEX, EngineCache
 from edge.engine_build import Order, deliver
 from edge.profile import Plan
+from edge.spool import Spool
 from mirage.demo.broker import LoopbackBroker, free_port
 from tests.edge.bundles import DECODER, GRAPHS, write_running_bundle
 from tests.edge.films import panned, texture, write_film
@@ -59,6 +60,37 @@ def test_looking_at_a_device_makes_no_spool(tmp_path: Path, tiny: Path) -> None:
     assert spool.ok
     assert "will be made" in spool.detail
     assert not Path(config.spool.path).exists()
+
+
+def spool_finding(config: Config) -> Finding:
+    return next(finding for finding in examine(config) if finding.name == "spool")
+
+
+def test_a_spool_that_is_in_use_is_looked_at_and_not_touched(tmp_path: Path, tiny: Path) -> None:
+    config = config_of(tmp_path, free_port(), tiny, {"door": "gone.mp4"})
+    spool = Spool(Path(config.spool.path))
+    spool.keep_birth(b"birth")
+    spool.append(0, "door", b"packet")
+    found = spool_finding(config)
+    assert (found.ok, found.detail) == (
+        True,
+        f"{config.spool.path}: 1 packets wait, 6 bytes, and 0 gap records",
+    )
+    spool.append(1, "door", b"packet")
+    spool.close()
+    content = Path(config.spool.path).read_bytes()
+    assert spool_finding(config).detail.startswith(f"{config.spool.path}: 2 packets wait")
+    assert Path(config.spool.path).read_bytes() == content
+
+
+def test_a_damaged_spool_is_named_with_what_will_become_of_it(tmp_path: Path, tiny: Path) -> None:
+    config = config_of(tmp_path, free_port(), tiny, {"door": "gone.mp4"})
+    letter = b"not a database at all" * 100
+    Path(config.spool.path).write_bytes(letter)
+    found = spool_finding(config)
+    assert not found.ok
+    assert "file is not a database: the agent will set it aside" in found.detail
+    assert Path(config.spool.path).read_bytes() == letter
 
 
 def engines_config(folder: Path) -> Config:

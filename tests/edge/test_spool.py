@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from edge.spool import Spool, SpoolError
-from tests.edge.spooling import waiting
+from tests.edge.spooling import body_of, fill, waiting
+from wire import gap
 from wire.documents import AckWatermark
+from wire.gap import Gap, GapReason
 from wire.packet import Layer, Packet
 
 
@@ -152,3 +154,103 @@ def test_every_append_is_synchronised_to_disk(path: Path) -> None:
     with sqlite3.connect(path) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     database.close()
+
+
+def test_the_file_does_not_outgrow_its_bound_by_what_shed_detail_leaves_empty(path: Path) -> None:
+    spool = Spool(path, max_bytes=100_000)
+    with capture_logs():
+        for sequence in range(800):
+            spool.append(sequence, "door", body_of(sequence, detail_bytes=300))
+    assert spool.backlog().shed_details > 300
+    assert len(waiting(spool)[0]) > 300
+    spool.close()
+    assert 100_000 < path.stat().st_size < 1.1 * (100_000 * 5 // 4 + 65536)
+
+
+def test_detail_goes_before_any_packet_does_and_the_oldest_first(path: Path) -> None:
+    spool = Spool(path, max_bytes=16_000)
+    for sequence in range(100):
+        spool.append(sequence, "door", body_of(sequence))
+    packets, lost = waiting(spool)
+    poor = [body != body_of(sequence) for (_, sequence), body in packets.items()]
+    assert (len(packets), lost) == (100, {})
+    assert poor == [True] * spool.backlog().shed_details + [False] * (100 - spool.backlog().shed_details)
+    assert 0 < spool.backlog().shed_details < 100
+    assert spool.backlog().shed_bytes == 100 * len(body_of(99)) - sum(
+        len(body) + len(body_of(99)) - len(body_of(sequence)) for (_, sequence), body in packets.items()
+    )
+    spool.close()
+
+
+def test_a_scene_goes_as_a_whole_and_that_of_another_camera_stays(path: Path) -> None:
+    spool = Spool(path, max_bytes=20 * 150)
+    with capture_logs():
+        for sequence in range(40):
+            camera = ("door", "yard")[sequence % 2]
+            body = body_of(sequence, detail_bytes=0, scene=10 if camera == "door" else 1)
+            spool.append(sequence, camera, body)
+    packets, lost = waiting(spool)
+    kept = [sequence for _, sequence in packets]
+    first_of_door = next(sequence for sequence in kept if sequence % 2 == 0)
+    assert first_of_door % 10 == 0, "what is left of a camera begins with a refresh"
+    assert sorted(kept + [sequence for _, sequence in lost]) == list(range(40))
+    spool.close()
+
+
+def test_a_gap_record_says_what_is_gone_since_when_and_why(path: Path) -> None:
+    now_s = 0.0
+    spool = Spool(path, max_age_s=100, clock=lambda: now_s)
+    fill(spool, range(5, 15))
+    now_s = 101.0
+    fill(spool, [15])
+    (record, newest) = spool.pending(9)
+    packet = Packet.parse(record.body)
+    assert gap.decode(packet.layers[Layer.GAP]) == Gap(5, 14, GapReason.EXPIRED)
+    assert (packet.sequence, packet.captured_ms, packet.duration_ms) == (5, 10_000, 0)
+    assert (record.camera, newest.sequence) == ("door", 15)
+    spool.close()
+
+
+def test_a_gap_of_which_a_part_is_acknowledged_waits_on_for_the_rest(path: Path) -> None:
+    now_s = 0.0
+    spool = Spool(path, max_age_s=100, clock=lambda: now_s)
+    fill(spool, range(10))
+    now_s = 101.0
+    fill(spool, [10])
+    offered = spool.pending(9)[-1].position
+    assert spool.acknowledge(spool.boot_id, AckWatermark(6, ((2, 3),))) == 1
+    again = spool.pending(9, after=offered)
+    assert [gap.decode(Packet.parse(item.body).layers[Layer.GAP]) for item in again] == [
+        Gap(2, 3, GapReason.EXPIRED),
+        Gap(7, 9, GapReason.EXPIRED),
+    ]
+    assert spool.acknowledge(spool.boot_id, AckWatermark(10)) == 3
+    assert spool.backlog().waiting == 0
+    spool.close()
+
+
+def test_a_boot_of_which_only_a_gap_waits_keeps_its_birth(path: Path) -> None:
+    now_s = 0.0
+    before = Spool(path, max_age_s=100, clock=lambda: now_s)
+    before.keep_birth(b"birth of the first")
+    fill(before, range(3))
+    before.close()
+    spool = Spool(path, max_age_s=100, clock=lambda: now_s)
+    now_s = 101.0
+    fill(spool, [0])
+    assert [item.boot_id for item in spool.pending(9)] == [before.boot_id, spool.boot_id]
+    assert spool.earlier_births() == [b"birth of the first"]
+    spool.close()
+    again = Spool(path)
+    assert again.earlier_births() == [b"birth of the first"]
+    again.close()
+
+
+def test_a_clock_that_jumps_between_two_starts_throws_nothing_away(path: Path) -> None:
+    before = Spool(path, max_age_s=100, clock=lambda: 5.0)
+    fill(before, range(3))
+    before.close()
+    spool = Spool(path, max_age_s=100, clock=lambda: 1e9)
+    fill(spool, [0])
+    assert spool.backlog().packets == 4
+    spool.close()

@@ -90,5 +90,5 @@ class SpoolMachine(RuleBasedStateMachine):
         self.was_lost |= lost.keys()
 
 
-SpoolMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+SpoolMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
 test_the_spool_does_what_its_model_does = SpoolMachine.TestCase

@@ -81,22 +81,22 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 def test_a_full_disk_makes_the_spool_smaller_for_as_long_as_it_lasts(path: Path, disk: Disk) -> None:
     now_s = 0.0
     spool = Spool(path, clock=lambda: now_s)
-    fill(spool, range(1500))
+    fill(spool, range(800))
     disk.allow(disk.pages)
     with capture_logs() as logs:
-        fill(spool, range(1500, 2500))
+        fill(spool, range(800, 1000))
     packets, lost = waiting(spool)
     assert spool.backlog().disk_full
-    assert packets.keys() | lost.keys() == {(spool.boot_id, sequence) for sequence in range(2500)}
-    assert (spool.boot_id, 2499) in packets
+    assert packets.keys() | lost.keys() == {(spool.boot_id, sequence) for sequence in range(1000)}
+    assert (spool.boot_id, 999) in packets
     assert spool.backlog().dropped == len(lost) > 0
     assert [line["event"] for line in logs].count("spool cannot be written: is the disk full?") == 1
     disk.allow(1_000_000)
     now_s = RETRY_S + 1
     waited = spool.backlog().packets
-    fill(spool, range(2500, 3500))
+    fill(spool, range(1000, 1200))
     assert not spool.backlog().disk_full
-    assert spool.backlog().packets == waited + 1000
+    assert spool.backlog().packets == waited + 200
     assert path.with_name("spool.db.reserve").stat().st_size == RESERVE_BYTES
     spool.close()
 
@@ -148,14 +148,14 @@ def test_a_disk_that_another_fills_costs_no_packet_its_name(small_disk: Path) ->
     fill(spool, range(400))
     fill_up(small_disk / "others")
     with capture_logs():
-        fill(spool, range(400, 3000))
+        fill(spool, range(400, 1500))
     assert spool.backlog().disk_full
     (small_disk / "others").unlink()
     now_s = RETRY_S + 1
     with capture_logs():
-        fill(spool, range(3000, 3100))
+        fill(spool, range(1500, 1600))
     packets, lost = waiting(spool)
-    assert packets.keys() | lost.keys() == {(spool.boot_id, sequence) for sequence in range(3100)}
+    assert packets.keys() | lost.keys() == {(spool.boot_id, sequence) for sequence in range(1600)}
     assert len(packets) > 300
     assert not spool.backlog().disk_full
     spool.close()

@@ -17,7 +17,9 @@ from mirage.demo.broker import LoopbackBroker, free_port
 from mirage.demo.proxy import CountingProxy
 from tests.descriptors import open_sockets
 from tests.edge.cloud import TOPICS, Cloud, wait_for
+from wire import gap
 from wire.documents import Birth, CameraInfo
+from wire.gap import Gap, GapReason
 from wire.packet import Layer, Packet
 
 DRAIN_S = 10.0
@@ -189,6 +191,28 @@ def test_packets_of_an_earlier_boot_are_history_and_bring_their_birth(
     assert (cloud.sequences(old), cloud.sequences(new)) == ([0, 1], [0])
     assert cloud.packets[old, 0].historical
     assert not cloud.packets[new, 0].historical
+    spool.close()
+
+
+def test_what_was_given_up_without_a_network_is_reported_with_it_for_each_boot(
+    tmp_path: Path, broker: LoopbackBroker, cloud: Cloud
+) -> None:
+    before = Spool(tmp_path / "spool.db", max_bytes=4000)
+    uplink_to(broker.port, before)
+    with capture_logs():
+        fill(before, *range(100))
+    before.close()
+    spool = Spool(tmp_path / "spool.db", max_bytes=4000)
+    with capture_logs():
+        fill(spool, *range(100))
+    with running(uplink_to(broker.port, spool)):
+        wait_for(lambda: spool.backlog().waiting == 0)
+    old, new = before.boot_id.hex(), spool.boot_id.hex()
+    assert gap.decode(cloud.packets[old, 0].layers[Layer.GAP]) == Gap(0, 99, GapReason.SPOOL_FULL)
+    assert cloud.packets[old, 0].historical
+    lost = gap.decode(cloud.packets[new, 0].layers[Layer.GAP])
+    assert cloud.sequences(new) == [0, *range(lost.last + 1, 100)]
+    assert [birth.boot_id for birth in cloud.births] == [old, new]
     spool.close()
 
 
