@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 
+from mirage.device import EdgeRuntime
 from mirage.errors import InputError
 from mirage.output import print_line
 from mirage.progress import parts_shown
-from mirage.device import EdgeRuntime
 from wire.bundle import Bundle, Precision
 
 

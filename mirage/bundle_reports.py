@@ -8,10 +8,10 @@ from rich.table import Table
 
 from export.card import write_card
 from export.verify import Verification, graph_count, verify
+from mirage.device import EdgeRuntime
 from mirage.errors import InputError
 from mirage.output import as_json, print_line, print_tables
 from mirage.progress import steps_shown
-from mirage.device import EdgeRuntime
 from wire.bundle import Bundle
 
 _RUNS = 9
