@@ -14,8 +14,7 @@ from torch import nn
 
 from export import graph_file
 from export.encoders.trace import write_traced
-from export.graph import OPSET
-from export.graph_file import MAX_IR, GraphError, graphs, opset, read_graph
+from export.graph_file import MAX_IR, OPSET, GraphError, graphs, opset, read_graph
 from export.operators import tensorrt_problems
 from export.precision import quantise_dynamic, quantise_static, to_fp16
 from export.simplify import simplify
