@@ -14,6 +14,7 @@ from wire.gap import Gap, GapReason
 
 _ROW_BYTES = 96  # what SQLite keeps beside the body: row, index, page slack
 _PAGE_BYTES = 4096  # SQLite's default
+_SPARSEST = 3  # SQLite joins pages of which more than two thirds are empty
 _SLACK_BYTES = 64 * 1024  # of a small file: tables, and pages that have just been begun
 _GAP_FIELDS = "boot, low, high, reason, camera, captured_ms"
 
@@ -202,7 +203,10 @@ class Shelf:
         """Give up the oldest scenes until everything fits, also what shed detail left empty in the file."""
         most_bytes = limit_bytes + limit_bytes // 4 + _SLACK_BYTES
         while self.backlog.packets:
-            if self.backlog.used_bytes <= limit_bytes and self._page_bytes() <= most_bytes:
+            used_bytes = self.backlog.used_bytes
+            if used_bytes <= limit_bytes // _SPARSEST or (
+                used_bytes <= limit_bytes and self._page_bytes() <= most_bytes
+            ):
                 return
             self._shed_oldest_scene(GapReason.SPOOL_FULL, now_s)
 

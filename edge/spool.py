@@ -77,11 +77,9 @@ class Spool:
         self._dropped = 0  # unwritten
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._open(0)
+            self._start()
         except (OSError, sqlite3.Error) as error:
             raise SpoolError(f"{path}: {error}") from error
-        if str(path) != ":memory:" and not self._reserve.hold():
-            self._alarm("there is no room for a reserve")
 
     @property
     def boot_id(self) -> bytes:
@@ -171,6 +169,19 @@ class Spool:
     def _now_s(self) -> float:
         return self._clock() - self._zero_s
 
+    def _start(self) -> None:
+        """Open the file, on a full disk too. Raises OSError, sqlite3.Error."""
+        try:
+            self._open(0)
+        except sqlite3.OperationalError as error:
+            if "full" not in str(error):
+                raise
+            self._alarm(str(error))
+            self._reserve.release()
+            self._open(0)
+        if str(self._path) != ":memory:" and not self._reserve.hold():
+            self._alarm("there is no room for a reserve")
+
     def _open(self, given_out: int) -> None:
         """Open the file, or another in its place. Raises OSError, sqlite3.Error."""
         try:
@@ -221,8 +232,11 @@ class Spool:
                 self._database.execute("ROLLBACK")
             raise
 
-    def _attempt(self, work: Callable[[], _Result]) -> _Result | None:
-        """Do some work in a transaction; None where the disk does not let it."""
+    def _attempt(self, work: Callable[[], _Result], *, replaced: bool = False) -> _Result | None:
+        """Do some work in a transaction; None where the disk does not let it.
+
+        A damaged file is replaced, but if the new one is damaged too: then it is the disk, and SpoolError.
+        """
         try:
             with self._transaction():
                 return work()
@@ -232,8 +246,10 @@ class Spool:
             self._alarm(str(error))
             return None
         except sqlite3.DatabaseError as error:
+            if replaced:
+                raise SpoolError(f"{self._path}: {error}, in a new file too") from error
             self._recover(str(error))
-        return self._attempt(work)  # on the new file
+        return self._attempt(work, replaced=True)
 
     def _alarm(self, reason: str) -> None:
         if self._full_s is None:

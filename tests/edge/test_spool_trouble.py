@@ -159,6 +159,16 @@ def test_a_disk_that_another_fills_costs_no_packet_its_name(small_disk: Path) ->
     assert len(packets) > 300
     assert not spool.backlog().disk_full
     spool.close()
+    fill_up(small_disk / "others")
+    with capture_logs():
+        again = Spool(small_disk / "spool.db", clock=lambda: now_s)
+        fill(again, range(50))
+    later, lost_later = waiting(again)
+    assert again.backlog().disk_full
+    assert later.keys() | lost_later.keys() == packets.keys() | lost.keys() | {
+        (again.boot_id, sequence) for sequence in range(50)
+    }
+    again.close()
 
 
 def flip_bits(path: Path, chance: random.Random) -> None:
