@@ -321,7 +321,7 @@ class Bundle:
 
 
 def file_sha256(path: Path) -> str:
-    """Hash a file's content (hex), or raise BundleError; graphs may be larger than the memory that is left."""
+    """Hash a file's content (hex), or raise BundleError; graphs may be larger than memory."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
