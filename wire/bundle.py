@@ -247,7 +247,7 @@ class Bundle:
             return self.manifest.edge_files()
         if self.half == "cloud":
             return self.manifest.cloud_files()
-        return frozenset(self.manifest.files)
+        return frozenset(self.manifest.files.keys() - {self.manifest.golden})
 
     def path(self, name: str) -> Path:
         """Where the checked file `name` lies, or BundleError."""

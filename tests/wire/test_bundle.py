@@ -260,6 +260,21 @@ def test_weights_beside_a_graph_belong_to_its_half(root: Path) -> None:
     assert "captioner/encoder.onnx.data" in manifest.edge_files() - manifest.cloud_files()
 
 
+def test_golden_outputs_are_checked_when_they_are_asked_for(root: Path) -> None:
+    path = root / "golden.npz"
+    np.savez(path, allow_pickle=False, **{"captions|tokens": np.array([[4, -1]], np.int32)})
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    change(root, 'name = "tiny"\n', 'name = "tiny"\ngolden = "golden.npz"\n')
+    change(root, "[files]\n", f'[files]\n"golden.npz" = "{digest}"\n')
+    assert Bundle.load(root).golden().tokens() == [[4]]
+    path.write_bytes(path.read_bytes() + b"!")
+    with pytest.raises(BundleError, match=r"golden\.npz: SHA-256 is"):
+        Bundle.load(root).golden()
+    path.unlink()
+    with pytest.raises(BundleError, match=r"golden\.npz: No such file"):
+        Bundle.load(root, "edge").golden()
+
+
 def test_a_bundle_without_golden_outputs_says_so(root: Path) -> None:
     with pytest.raises(BundleError, match="names no golden file"):
         Bundle.load(root).golden()
