@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ import tomli_w
 from wire.bundle import MANIFEST, Manifest
 from wire.toml import TomlError, parse_as
 
-_LOCK, _SCRATCH = ".build.lock", ".build-"
+_LOCK, _SCRATCH, _BEFORE = ".build.lock", ".build-", ".before"
 
 
 class BusyError(RuntimeError):
@@ -35,7 +35,7 @@ def write_manifest(made: Path, fields: Mapping[str, object]) -> None:
 def workplace(bundle: Path) -> Iterator[Path]:
     """Give a temporary folder inside `bundle`, for one build at a time; raises BusyError.
 
-    What a build that was killed left behind is removed.
+    What a build that was killed left behind is removed, but for the old bundle, which is put back.
     """
     bundle.mkdir(parents=True, exist_ok=True)
     lock = bundle / _LOCK
@@ -46,6 +46,7 @@ def workplace(bundle: Path) -> Iterator[Path]:
             raise BusyError(f"{bundle}: is being built by another process") from error
         try:
             for left in bundle.glob(f"{_SCRATCH}*"):
+                _recover(left / _BEFORE, bundle)
                 shutil.rmtree(left, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=bundle, prefix=_SCRATCH) as scratch:
                 yield Path(scratch)
@@ -62,20 +63,24 @@ def publish(made: Path, bundle: Path) -> None:
     """
     files = sorted(path.relative_to(made) for path in made.rglob("*") if path.is_file())
     files.sort(key=lambda name: name.name == MANIFEST)
-    touched = sorted({Path(MANIFEST), *_named_in(bundle), *files})
-    with tempfile.TemporaryDirectory(dir=made) as scratch:
-        aside = Path(scratch)
-        try:
-            for name in (Path(MANIFEST), *touched):
-                _move(bundle / name, aside / name)
-            for name in files:
-                _move(made / name, bundle / name)
-        except BaseException:
-            for name in files:
-                (bundle / name).unlink(missing_ok=True)
-            for name in sorted(touched, key=lambda name: name.name == MANIFEST):
-                _move(aside / name, bundle / name)
-            raise
+    touched = sorted({*_named_in(bundle), *files} - {Path(MANIFEST)})
+    aside = made / _BEFORE
+    with ExitStack() as undo:
+        for name in (Path(MANIFEST), *touched):
+            _move(bundle / name, aside / name, undo)
+        for name in files:
+            _move(made / name, bundle / name, undo)
+        undo.pop_all()  # nothing failed
+
+
+def _recover(aside: Path, bundle: Path) -> None:
+    """Put back the old bundle, where a build was killed before the new one was there."""
+    if (aside / MANIFEST).exists() and not (bundle / MANIFEST).exists():
+        with ExitStack() as undo:
+            for path in sorted(aside.rglob("*"), key=lambda path: path.name == MANIFEST):
+                if path.is_file():
+                    _move(path, bundle / path.relative_to(aside), undo)
+            undo.pop_all()
 
 
 def _named_in(bundle: Path) -> list[Path]:
@@ -87,10 +92,12 @@ def _named_in(bundle: Path) -> list[Path]:
     return [Path(name) for name in manifest.files]
 
 
-def _move(source: Path, target: Path) -> None:
+def _move(source: Path, target: Path, undo: ExitStack) -> None:
+    """Move a file, if it is there; `undo` moves it back."""
     if source.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         source.replace(target)
+        undo.callback(target.replace, source)
 
 
 def _without_nothing(table: dict[str, object]) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """bundle.toml as it is written: readable, hashed, without what is not there."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -58,22 +59,49 @@ def test_a_new_bundle_leaves_no_file_of_the_old_one(tmp_path: Path) -> None:
     assert (old / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("trouble", ["old", "new"])
+@pytest.mark.parametrize("name", ["bundle.toml", "sender/a.onnx", "sender/t.json", "text.npz"])
 def test_a_bundle_that_cannot_be_put_in_place_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str, name: str
 ) -> None:
-    old, new = made(tmp_path / "old"), made(tmp_path / "new", {"precision": "fp16"})
-    replace = Path.replace
+    folders = {"old": made(tmp_path / "old"), "new": made(tmp_path / "new", {"precision": "fp16"})}
+    replace, failed = Path.replace, list[Path]()
 
     def failing(source: Path, target: Path) -> Path:
-        if source == new / "sender/t.json":
+        if source == folders[trouble] / name and not failed:
+            failed.append(source)
             raise OSError(28, "No space left on device")
         return replace(source, target)
 
     monkeypatch.setattr(Path, "replace", failing)
     with pytest.raises(OSError, match="No space left"):
-        publish(new, old)
+        publish(folders["new"], folders["old"])
     monkeypatch.undo()
-    assert Bundle.load(old).manifest.precision == "fp32"
+    assert Bundle.load(folders["old"]).manifest.precision == "fp32"
+
+
+@pytest.mark.parametrize("moves", range(1, 11))
+def test_a_build_that_is_killed_costs_neither_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    old, replace, done = made(tmp_path / "own"), Path.replace, list[Path]()
+
+    def dying(source: Path, target: Path) -> Path:
+        if len(done) == moves:
+            os._exit(9)  # no clean-up, as for SIGKILL
+        done.append(source)
+        return replace(source, target)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(Path, "replace", dying)
+        with workplace(old) as scratch:
+            publish(made(scratch / "made", {"precision": "fp16"}), old)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) in (0, 9)
+    with workplace(old):
+        assert Bundle.load(old).manifest.precision in ("fp16", "fp32")
+    assert not list(old.glob(".build*"))
 
 
 def test_one_build_at_a_time_and_what_a_killed_one_left_is_removed(tmp_path: Path) -> None:
