@@ -71,6 +71,7 @@ def publish(made: Path, bundle: Path) -> None:
         for name in files:
             _move(made / name, bundle / name, undo)
         undo.pop_all()  # nothing failed
+    shutil.rmtree(aside, ignore_errors=True)  # there is none for a first bundle
 
 
 def _recover(aside: Path, bundle: Path) -> None:

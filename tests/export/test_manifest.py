@@ -48,6 +48,13 @@ def test_what_is_written_can_be_loaded(tmp_path: Path) -> None:
     assert "quality" not in text
 
 
+def test_a_first_bundle_takes_its_place(tmp_path: Path) -> None:
+    with workplace(tmp_path / "own") as scratch:
+        publish(made(scratch), tmp_path / "own")
+    assert Bundle.load(tmp_path / "own").manifest.name == "own"
+    assert not list((tmp_path / "own").glob(".build*"))
+
+
 def test_a_new_bundle_leaves_no_file_of_the_old_one(tmp_path: Path) -> None:
     old, new = made(tmp_path / "old"), made(tmp_path / "new", {"precision": "fp16"})
     (old / "sender/a.onnx.data").write_bytes(b"large")
@@ -96,7 +103,7 @@ def test_a_build_that_is_killed_costs_neither_bundle(
     if child == 0:
         monkeypatch.setattr(Path, "replace", dying)
         with workplace(old) as scratch:
-            publish(made(scratch / "made", {"precision": "fp16"}), old)
+            publish(made(scratch, {"precision": "fp16"}), old)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) in (0, 9)
     with workplace(old):
