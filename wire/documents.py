@@ -1,4 +1,4 @@
-"""The JSON documents: birth, state, ack. Defaults are left out, because the link is metered."""
+"""The JSON documents: birth, state, ack, command, reply. Defaults are left out: the link is metered."""
 
 from typing import Annotated, Literal, TypeVar
 
@@ -94,28 +94,60 @@ class AckWatermark(Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return sequence <= self.highest and not any(first <= sequence <= last for first, last in self.holes)
 
 
-class Ack(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the cloud holds of a device, by boot id (hex)."""
+class Ack(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the cloud holds of a device, by boot id (hex); `cloud_ms` is its wall clock (Unix epoch)."""
 
     boots: Annotated[dict[Hex16, AckWatermark], Meta(max_length=256)]
+    cloud_ms: Milliseconds = 0
 
 
-_Document = TypeVar("_Document", Birth, State, Ack)
+Value = bool | int | float | Annotated[str, Meta(max_length=1024)] | None
+Values = Annotated[dict[Label, Value], Meta(max_length=64)]  # flat: no value holds another
+
+
+class Command(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the cloud asks of a device, refused after `deadline_ms` on the cloud's clock.
+
+    The verb is in the topic; `id` comes back in the reply.
+    """
+
+    id: Label
+    deadline_ms: Milliseconds
+    arguments: Values = {}
+
+
+class Reply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What became of a command: done as `result` says, or refused for the reason in `detail`."""
+
+    id: Label
+    ok: bool
+    detail: Annotated[str, Meta(max_length=1024)] = ""
+    result: Values = {}
+
+
+Document = Birth | State | Ack | Command | Reply
+_Document = TypeVar("_Document", Birth, State, Ack, Command, Reply)
 
 _BIRTH = msgspec.json.Decoder(Birth)
 _STATE = msgspec.json.Decoder(State)
 _ACK = msgspec.json.Decoder(Ack)
+_COMMAND = msgspec.json.Decoder(Command)
+_REPLY = msgspec.json.Decoder(Reply)
 
 
-def encode(document: Birth | State | Ack) -> bytes:
+def encode(document: Document) -> bytes:
     """Write a document; raises DocumentError if its own reader would refuse it."""
     data = msgspec.json.encode(document)
     if isinstance(document, Birth):
         decode_birth(data)
     elif isinstance(document, State):
         decode_state(data)
-    else:
+    elif isinstance(document, Ack):
         decode_ack(data)
+    elif isinstance(document, Command):
+        decode_command(data)
+    else:
+        decode_reply(data)
     return data
 
 
@@ -132,6 +164,16 @@ def decode_state(data: bytes) -> State:
 def decode_ack(data: bytes) -> Ack:
     """Read an ack, or raise DocumentError."""
     return _decode(_ACK, data, "ack")
+
+
+def decode_command(data: bytes) -> Command:
+    """Read a command, or raise DocumentError."""
+    return _decode(_COMMAND, data, "command")
+
+
+def decode_reply(data: bytes) -> Reply:
+    """Read a reply, or raise DocumentError."""
+    return _decode(_REPLY, data, "reply")
 
 
 def _decode(decoder: "msgspec.json.Decoder[_Document]", data: bytes, what: str) -> _Document:

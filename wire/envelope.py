@@ -81,9 +81,13 @@ class SealedEnvelope:
 
     def wrap(self, body: bytes, topic: str) -> bytes:
         counter = self._counter
-        if counter > varint.MAX_VALUE:
-            raise EnvelopeError("counter is used up: a new key is due")
         self._counter = counter + 1
+        return self.seal(counter, body, topic)
+
+    def seal(self, counter: int, body: bytes, topic: str) -> bytes:
+        """Make a frame under a counter of the caller's, who must never give one twice."""
+        if not 0 <= counter <= varint.MAX_VALUE:
+            raise EnvelopeError("counter is used up: a new key is due")
         header = _header(self._key_id, counter)
         sealed = self._cipher.encrypt(counter.to_bytes(12, "big"), body, topic.encode() + header)
         return _within_limit(header + sealed)

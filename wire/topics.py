@@ -11,6 +11,7 @@ PREFIX = "mirage/v1"
 RESERVED = frozenset({"birth", "state", "telemetry", "ack", "cmd"})
 DEVICE_LEAVES = RESERVED - {"cmd"}
 CAMERA_LEAVES = frozenset({"sem", "event"})
+VERBS = ("keyframe", "ping", "set-bundle", "set-policy")  # of commands
 
 BIRTH_FILTER = f"{PREFIX}/+/+/+/birth"
 STATE_FILTER = f"{PREFIX}/+/+/+/state"
