@@ -5,8 +5,8 @@
        '-- HKDF "down" --> key of `ack` and `cmd`
 
 HPKE as in RFC 9180: X25519, HKDF-SHA256, ChaCha20-Poly1305, base mode. It authenticates nobody: that the
-birth is the device's own says its signature (wire/signature.py). What is wrapped is bound to the birth's topic,
-boot and key id, so that it opens nowhere else.
+birth is the device's own says its signature (wire/signature.py). What is wrapped is bound to the birth's
+topic, boot and key id, so that it opens nowhere else.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Keys of a connection: the cloud alone reads them, for one topic, boot and key id; one for each direction."""
+"""Keys of a connection: the cloud alone reads them, for one topic, boot and key id."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
