@@ -5,6 +5,7 @@
 
     pending      frames of devices whose birth has not been seen, to be read again when it comes
     quarantine   messages that nobody can read, kept for whoever looks for the reason
+    enrolments   who may speak, known before it does; not tied to `devices`, which are those that spoke
 
 Times ending in `_ms` are milliseconds of the Unix epoch, except `captured_ms` (since boot) and
 `duration_ms`. Every change here needs a migration in cloud/migrations.
@@ -184,3 +185,22 @@ class QuarantineRow(Base):
     frame: Mapped[bytes] = mapped_column(LargeBinary)
     reason: Mapped[str]
     received_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class EnrolmentRow(Base):
+    """A device that may speak. Its id is its user name at the broker, so no two have the same.
+
+    `public_key` is SPKI in DER, `cameras` a JSON list of names. It is no longer heard after `revoked_ms`.
+    """
+
+    __tablename__ = "enrolments"
+    __table_args__ = (UniqueConstraint("device"), UniqueConstraint("public_key"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(32))
+    site: Mapped[str] = mapped_column(String(32))
+    device: Mapped[str] = mapped_column(String(32))
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    cameras: Mapped[str]
+    enrolled_ms: Mapped[int] = mapped_column(BigInteger)
+    revoked_ms: Mapped[int | None] = mapped_column(BigInteger)
