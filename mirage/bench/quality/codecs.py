@@ -86,7 +86,7 @@ def decode(coder: Coder, coded: Coded) -> Frames:
     shown: list[Frames] = []
     try:
         for packet in (*coded.packets, None):
-            for picture in context.decode(None if packet is None else av.Packet(packet)):
+            for picture in context.decode(None if packet is None else _padded(packet)):
                 planes = picture.to_ndarray(format="yuv420p")
                 shown.append(np.asarray(cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420), np.uint8))
     except av.FFmpegError as error:
@@ -94,6 +94,13 @@ def decode(coder: Coder, coded: Coded) -> Frames:
     if not shown:
         raise CodecError(f"{coder.decoder}: gave no picture")
     return np.stack(shown)
+
+
+def _padded(data: bytes) -> av.Packet:
+    """Copy a packet to where FFmpeg may read beyond its end, which its decoders do; bytes have no room there."""
+    packet = av.Packet(len(data))
+    packet.update(data)
+    return packet
 
 
 def payload_bytes(coder: Coder, packet: bytes) -> int:

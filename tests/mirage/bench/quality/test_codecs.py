@@ -1,6 +1,8 @@
 """Competitors: they fit the bytes, they decode, and only what carries pictures is counted."""
 
 import os
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -88,3 +90,30 @@ def test_the_shortest_films_and_smallest_sizes_are_coded() -> None:
         small = shrink(film(6, right_px=1), width, height)
         for coder in CODERS:
             assert np.isfinite(psnr_db(decode(coder, encode(coder, small, Fraction(2), 40)), small))
+
+
+_AT_THE_END_OF_MEMORY = """
+import ctypes, mmap, sys
+from fractions import Fraction
+import numpy as np
+from mirage.bench.quality.codecs import CODERS, Coded, decode, encode
+
+coder = next(each for each in CODERS if each.name == sys.argv[1])
+noise = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8)
+coded = encode(coder, noise, Fraction(4), 30)
+pages, end = mmap.mmap(-1, 64 * mmap.PAGESIZE), 63 * mmap.PAGESIZE
+guard = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(pages)) + end)
+assert ctypes.CDLL(None).mprotect(guard, mmap.PAGESIZE, 0) == 0
+first, *others = coded.packets
+pages[end - len(first) : end] = first
+first = memoryview(pages)[end - len(first) : end]
+print(decode(coder, Coded((first, *others), coded.payload_bytes)).shape[0], flush=True)
+"""
+
+
+@pytest.mark.parametrize("coder", CODERS, ids=lambda coder: coder.name)
+@pytest.mark.skipif(sys.platform != "linux", reason="guards a page by mprotect")
+def test_decoders_read_nothing_behind_a_packet(coder: Coder) -> None:
+    command = [sys.executable, "-c", _AT_THE_END_OF_MEMORY, coder.name]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout.strip()) == (0, "2"), result.stderr
