@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import av
 import cv2
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 Frames = NDArray[np.uint8]  # (T, H, W, 3), RGB; H and W even and at least 16
@@ -96,9 +97,9 @@ def decode(coder: Coder, coded: Coded) -> Frames:
     return np.stack(shown)
 
 
-def _padded(data: bytes) -> av.Packet:
-    """Copy a packet to where FFmpeg may read beyond its end, which its decoders do; bytes have no room there."""
-    packet = av.Packet(len(data))
+def _padded(data: bytes) -> "av.Packet[VideoStream]":
+    """Copy a packet to where decoders may read beyond its end, as FFmpeg's do; bytes have no room."""
+    packet = cast("av.Packet[VideoStream]", av.Packet(len(data)))
     packet.update(data)
     return packet
 
