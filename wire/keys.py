@@ -36,8 +36,7 @@ def context_of(birth_topic: str, boot_hex: str, key_id: int) -> bytes:
 
 def wrap(secret: bytes, cloud: "X25519PublicKey", context: bytes) -> str:
     """Seal a secret so that only the cloud reads it: 107 characters of base64url."""
-    sealed = _suite().encrypt(_checked(secret), cloud, info=context)
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+    return _text(_suite().encrypt(_checked(secret), cloud, info=context))
 
 
 def unwrap(wrapped: str, cloud: "X25519PrivateKey", context: bytes) -> bytes:
@@ -50,6 +49,8 @@ def unwrap(wrapped: str, cloud: "X25519PrivateKey", context: bytes) -> bytes:
         raise SecretError(f"wrapped key is no base64url: {error}") from error
     if len(sealed) != _WRAPPED_BYTES:
         raise SecretError(f"wrapped key has {len(sealed)} bytes, expected {_WRAPPED_BYTES}")
+    if _text(sealed) != wrapped:
+        raise SecretError("wrapped key is not written in its one form")
     try:
         return _suite().decrypt(sealed, cloud, info=context)
     except (InvalidTag, ValueError) as error:  # ValueError: a point of low order
@@ -69,6 +70,10 @@ def down(secret: bytes) -> bytes:
 def next_key_id(key_id: int) -> int:
     """Give the id of the key after this one: 1 to 255, then again."""
     return key_id % LAST_KEY_ID + 1
+
+
+def _text(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
 def _derived(secret: bytes, direction: bytes) -> bytes:

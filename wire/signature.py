@@ -34,7 +34,7 @@ def sign(document: bytes, key: "EllipticCurvePrivateKey", topic: str) -> bytes:
     signed = document.removesuffix(b"}")
     r, s = decode_dss_signature(key.sign(_message(signed, topic), ECDSA(SHA256())))
     raw = r.to_bytes(_HALF, "big") + s.to_bytes(_HALF, "big")
-    return signed + _HEAD + base64.urlsafe_b64encode(raw).rstrip(b"=") + _TAIL
+    return signed + _HEAD + _text(raw) + _TAIL
 
 
 def verify(document: bytes, key: "EllipticCurvePublicKey", topic: str) -> None:
@@ -48,14 +48,21 @@ def verify(document: bytes, key: "EllipticCurvePublicKey", topic: str) -> None:
     signed, suffix = document[:-_SUFFIX], document[-_SUFFIX:]
     if not (suffix.startswith(_HEAD) and suffix.endswith(_TAIL)):
         raise SignatureError("document is not signed")
+    text = suffix[len(_HEAD) : -len(_TAIL)]
     try:
-        raw = base64.b64decode(suffix[len(_HEAD) : -len(_TAIL)] + b"==", altchars=b"-_", validate=True)
+        raw = base64.b64decode(text + b"==", altchars=b"-_", validate=True)
+        if _text(raw) != text:
+            raise SignatureError("signature is not written in its one form")
         signature = encode_dss_signature(
             int.from_bytes(raw[:_HALF], "big"), int.from_bytes(raw[_HALF:], "big")
         )
         key.verify(signature, _message(signed, topic), ECDSA(SHA256()))
     except (InvalidSignature, ValueError) as error:  # ValueError: no base64
         raise SignatureError("document was altered, or is of another device or topic") from error
+
+
+def _text(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
 
 
 def _message(signed: bytes, topic: str) -> bytes:

@@ -54,6 +54,7 @@ def test_another_cloud_key_opens_nothing() -> None:
         pytest.param("", "0 bytes", id="empty"),
         pytest.param("A" * 106, "79 bytes", id="short"),
         pytest.param("A" * 107, "another cloud key", id="zeros: a point of low order"),
+        pytest.param("A" * 106 + "B", "one form", id="bits that mean nothing"),
         pytest.param("A" * 105 + "é", "base64url", id="not ASCII"),
         pytest.param("A" * 103 + "+/==", "base64url", id="another alphabet"),
     ],

@@ -45,8 +45,6 @@ def test_any_changed_byte_is_noticed() -> None:
     for place in range(len(SIGNED)):
         altered = bytearray(SIGNED)
         altered[place] ^= 1
-        if bytes(altered[-4:]) != SIGNED[-4:]:
-            continue  # the last character of base64 has bits that mean nothing
         with pytest.raises(SignatureError):
             signature.verify(bytes(altered), KEY.public_key(), TOPIC)
 

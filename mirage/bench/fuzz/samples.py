@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from mirage.bench.fuzz.archives import vector_tables
@@ -27,7 +28,7 @@ TOPICS: Final = (
     *(f"mirage/v1/acme/north/edge-1/{leaf}" for leaf in ("birth", "state", "telemetry", "ack", "cmd/ping")),
     "mirage/v1/a/b-0/c/d/event",
 )
-BIRTH: Final = Birth(
+UNSIGNED_BIRTH: Final = Birth(
     device="edge-1",
     boot_id="0123456789abcdef",
     boot_wall_ms=1_700_000_000_000,
@@ -38,8 +39,8 @@ BIRTH: Final = Birth(
     cameras=(CameraInfo("door", 1280, 720, 25.0), CameraInfo("yard", 640, 480, 29.97)),
     key_id=3,
     wrapped_key="c2VhbGVk",
-    signature="c2lnbmVk",
 )
+BIRTH: Final = msgspec.structs.replace(UNSIGNED_BIRTH, signature="c2lnbmVk")
 _VECTOR_SIZE: Final = 64
 _MOTIONS: Final = (
     Motion(CameraMotion(0.25, -0.1)),

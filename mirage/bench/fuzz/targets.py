@@ -16,7 +16,7 @@ import cloud.config
 import edge.config
 from edge.engine import INDEX, EngineCache, EngineError
 from export.recipe import RECIPE, RecipeError, load_recipe
-from mirage.bench.fuzz import samples, settings
+from mirage.bench.fuzz import samples, sealing, settings
 from mirage.bench.fuzz.archives import golden_archives, table_archives
 from mirage.bench.fuzz.mutate import Kind
 from mirage.bench.fuzz.samples import TOPIC, Scenes
@@ -24,7 +24,7 @@ from mirage.bundles import bundle_folder
 from wire import arrays, documents, envelope, gap, motion, recording, toml, topics
 from wire.arrays import ArraysError
 from wire.bundle import MANIFEST, Bundle, BundleError
-from wire.documents import Ack, Birth, DocumentError, State
+from wire.documents import Document, DocumentError
 from wire.envelope import KEY_BYTES, EnvelopeError, PlainEnvelope, SealedEnvelope
 from wire.gap import GapError
 from wire.golden import Golden, GoldenError
@@ -68,7 +68,9 @@ def make_targets(real: Sequence[bytes], folder: Path) -> dict[str, Target]:
     `folder` is for scratch files.
     """
     scenes = samples.scenes(Bundle.load(bundle_folder(None)), real)
-    made = (*_frames(scenes), *_documents(), *_layers(scenes), *_files(scenes, folder), *_archives())
+    made = (
+        *_frames(scenes), *_documents(), *_sealing(), *_layers(scenes), *_files(scenes, folder), *_archives()
+    )  # fmt: skip
     return {target.name: target for target in made}
 
 
@@ -116,7 +118,7 @@ def _frames(scenes: Scenes) -> list[Target]:
 
 
 def _documents() -> list[Target]:
-    def again(read: Callable[[bytes], Birth | State | Ack]) -> Parse:
+    def again(read: Callable[[bytes], Document]) -> Parse:
         def parse(data: bytes) -> None:
             document = read(data)
             _same(read(documents.encode(document)), document)
@@ -128,6 +130,25 @@ def _documents() -> list[Target]:
         Target("birth", again(documents.decode_birth), refused, samples.births(), 70_000, "json"),
         Target("state", again(documents.decode_state), refused, samples.states(), 40_000, "json"),
         Target("ack", again(documents.decode_ack), refused, samples.acks(), 50_000, "json"),
+        Target("command", again(documents.decode_command), refused, sealing.commands(), 30_000, "json"),
+        Target("reply", again(documents.decode_reply), refused, sealing.replies(), 30_000, "json"),
+    ]
+
+
+def _sealing() -> list[Target]:
+    def held(claim: Callable[[bytes], bool]) -> Parse:
+        def parse(data: bytes) -> None:
+            _same(claim(data), True)  # noqa: FBT003 -- what is found, what is wanted
+
+        return parse
+
+    signed, wrapped, acked = sealing.Verified(), sealing.Unwrapped(), sealing.OpenedAck()
+    telemetry = held(sealing.telemetry)
+    return [
+        Target("telemetry", telemetry, sealing.TELEMETRY_ERRORS, sealing.records(), 60_000),
+        Target("signature", held(signed), signed.errors, signed.valid, 30_000, "json"),
+        Target("wrapped-key", held(wrapped), wrapped.errors, wrapped.valid, 30_000),
+        Target("sealed-ack", held(acked), acked.errors, acked.valid, 30_000),
     ]
 
 
