@@ -43,9 +43,7 @@ _SHIPPED = Path(__file__).parent.parent / "deploy" / "broker" / "mosquitto.conf"
 def shipped(pki: Path) -> str:
     """Give the configuration of deploy/broker/, with the files that it names in the folder `pki`."""
     text = _SHIPPED.read_text("utf-8").replace(_PLACE, str(pki))
-    text = text.replace("/var/lib/mosquitto/", "{folder}/").replace(
-        "\nlog_dest syslog\n", "\nlog_dest stderr\n"
-    )
+    text = text.replace("/var/lib/mosquitto/", "{folder}/")
     return "user root\n" + text.replace("\nlistener 8883\n", "\nlistener {port} 127.0.0.1\n")
 
 
