@@ -11,6 +11,8 @@ from pathlib import Path
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
@@ -47,9 +49,14 @@ class Party:
         client_id: str = "",
         user: str | None = None,
         will: Will | None = None,
+        session_s: int = 0,
     ) -> None:
-        """Name the broker on this machine; with `ca` over TLS, with `credentials` as somebody."""
+        """Name the broker on this machine; with `ca` over TLS, with `credentials` as somebody.
+
+        With `session_s`, go on where the last connection under this client id ended, up to so long ago.
+        """
         self._port = port
+        self._session_s = session_s
         self._changed = threading.Condition()
         self._verdict: str | None = None
         self._gone = False
@@ -82,7 +89,9 @@ class Party:
     def connect(self) -> str:
         """Try once: `Success`, or why not."""
         try:
-            self._client.connect("127.0.0.1", self._port)
+            self._client.connect(
+                "127.0.0.1", self._port, clean_start=not self._session_s, properties=self._wishes()
+            )
         except (ssl.SSLError, OSError) as error:
             return str(error)
         self._client.loop_start()
@@ -124,6 +133,11 @@ class Party:
         # The callbacks are a cycle: with it, the wake-up sockets of paho wait for the garbage collector.
         for each in ("on_connect", "on_disconnect", "on_message", "on_publish", "on_subscribe"):
             setattr(self._client, each, None)
+
+    def _wishes(self) -> Properties:
+        wishes = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        wishes.SessionExpiryInterval = self._session_s
+        return wishes
 
     def _wait(self, claim: Callable[[], bool]) -> None:
         with self._changed:

@@ -33,7 +33,7 @@ class Scene:
     pki: Pki
     credentials: dict[str, Credentials]
 
-    def party(self, name: str | None, **wishes: str | Will) -> Party:
+    def party(self, name: str | None, **wishes: object) -> Party:
         """Be somebody with the certificate of that name, or nobody."""
         credentials = None if name is None else self.credentials[name]
         return Party(self.broker.port, self.pki.ca, credentials, **wishes)  # type: ignore[arg-type]
@@ -149,7 +149,7 @@ def test_claiming_another_name_or_client_id_changes_nothing(
     scene: Scene, observer: Party, unique: Payload, name: str
 ) -> None:
     with (
-        admitted(scene.party(name)) as victim,
+        admitted(scene.party(name, client_id=name)) as victim,
         admitted(scene.party("edge-1", client_id=name, user=name), *EVERYTHING) as device,
     ):
         assert not device.publish(YARD.ack, unique("forbidden"))
@@ -161,16 +161,21 @@ def test_claiming_another_name_or_client_id_changes_nothing(
     assert {heard.topic for heard in device.heard} <= {DOOR.ack}
 
 
-def test_a_session_of_the_cloud_cannot_be_inherited(scene: Scene, observer: Party, unique: Payload) -> None:
-    with admitted(scene.party("cloud.main"), YARD.sem("door")):
+def test_what_waits_for_the_cloud_is_handed_to_nobody_else(
+    scene: Scene, observer: Party, unique: Payload
+) -> None:
+    client = {"client_id": "cloud.main", "session_s": 60}
+    with admitted(scene.party("cloud.main", **client), YARD.sem("door")):
         pass
-    with admitted(scene.party("edge-1", client_id="cloud.main")) as device:
-        observer.publish(YARD.sem("door"), unique("secret"))
-        observer.publish(DOOR.ack, unique("not subscribed to"))
-        device.subscribe(DOOR.ack)
+    observer.publish(YARD.sem("door"), unique("secret"))
+    with admitted(scene.party("edge-1", **client), DOOR.ack) as device:
         observer.publish(DOOR.ack, unique("last"))
         device.wait_for(DOOR.ack, unique("last"))
-    assert YARD.sem("door") not in [heard.topic for heard in device.heard]
+        assert {heard.topic for heard in device.heard} == {DOOR.ack}
+    with admitted(scene.party("cloud.main", **client)) as cloud:
+        cloud.wait_for(YARD.sem("door"), unique("secret"))
+    with admitted(scene.party("cloud.main")):
+        pass  # ends the session
 
 
 @pytest.mark.parametrize("filters", [EVERYTHING, (YARD.ack, YARD.cmd("+"), YARD.sem("door"), RIVAL.birth)])
