@@ -1,4 +1,4 @@
-"""`mirage cloud …`: ingest, render and serve, in one process or one role each."""
+"""`mirage cloud …`: ingest, render and serve, in one process or one role each; and who may take part."""
 
 import signal
 import threading
@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from mirage.authority_commands import app as authority
+
 app = typer.Typer(help="The receiving side.", no_args_is_help=True, add_completion=False)
+app.add_typer(authority, name="ca")
 
 Config = Annotated[
     Path, typer.Option("--config", metavar="FILE.toml", help="What cloud/config.py describes.")
@@ -37,6 +40,82 @@ def render(config: Config, *, verbose: Verbose = False) -> None:
 def serve(config: Config, *, verbose: Verbose = False) -> None:
     """Only serve API and page."""
     _run(config, {"serve"}, verbose=verbose)
+
+
+@app.command(epilog="Example: mirage cloud enrol --config cloud.toml edge-1.pem --camera door --camera yard")
+def enrol(
+    certificate: Annotated[
+        Path,
+        typer.Argument(metavar="FILE.pem", help="The device's certificate, or its signed request for one."),
+    ],
+    config: Config,
+    camera: Annotated[list[str], typer.Option(metavar="NAME", help="One of its cameras; repeatable.")],
+    *,
+    again: Annotated[
+        bool, typer.Option("--again", help="Take a new key, or let a revoked device come back.")
+    ] = False,
+) -> None:
+    """Let a device speak: with the key of this file, for these cameras. You vouch for the file."""
+    from mirage import enrolment as command
+
+    command.enrol(config, certificate, camera, again=again)
+
+
+@app.command(epilog="Example: mirage cloud revoke --config cloud.toml edge-1")
+def revoke(
+    device: Annotated[str, typer.Argument(metavar="ID", help="As `mirage cloud devices` lists it.")],
+    config: Config,
+) -> None:
+    """Let a device speak no more. Its certificate is the authority's to revoke: mirage cloud ca revoke."""
+    from mirage import enrolment as command
+
+    command.revoke(config, device)
+
+
+@app.command(epilog="Example: mirage cloud devices --config cloud.toml --json")
+def devices(
+    config: Config,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """List who is enrolled, and who was."""
+    from mirage import enrolment as command
+
+    command.list_devices(config, json=json)
+
+
+@app.command(epilog="Example: mirage cloud acl --config cloud.toml -o acl --subscriber viewer=acme")
+def acl(
+    config: Config,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Replaced as a whole.")],
+    cloud: Annotated[
+        list[str], typer.Option(metavar="NAME", help="An ingest process, user cloud.NAME; repeatable.")
+    ] = ["main"],  # noqa: B006 (typer copies it)
+    subscriber: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=TENANT", help="Reads the events of a tenant, as subscriber.NAME; repeatable."
+        ),
+    ] = None,
+    monitor: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Reads $SYS, as user monitor.NAME; repeatable."),
+    ] = None,
+) -> None:
+    """Write Mosquitto's access list: exact lines for each enrolled device, and these roles."""
+    from mirage import enrolment as command
+
+    command.write_acl(config, output, cloud, subscriber or [], monitor or [])
+
+
+@app.command(epilog="Example: mirage cloud keys -o /etc/mirage")
+def keys(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where they go.")],
+) -> None:
+    """Make the key that devices seal for: cloud.key, which stays secret, and cloud.pub, which they get."""
+    from mirage import enrolment as command
+
+    command.make_keys(output)
 
 
 def _run(config: Path, roles: set[str], *, verbose: bool) -> None:

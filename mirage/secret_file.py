@@ -1,0 +1,59 @@
+"""Private keys on disk: made once, readable by their owner only, never overwritten."""
+
+import os
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from mirage.errors import InputError, OutputError
+from mirage.output import make_parent, read_input
+
+
+def new_signing_key() -> EllipticCurvePrivateKey:
+    """Make a key for certificates and signatures: P-256."""
+    return generate_private_key(SECP256R1())
+
+
+def write_key(path: Path, key: EllipticCurvePrivateKey | X25519PrivateKey) -> None:
+    """Write a key into a new file. Raises InputError where there is one, OutputError."""
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    make_parent(path)
+    refuse_existing(path)
+    try:
+        # Created with its mode: between a creation and a chmod anybody could open it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:  # noqa: PTH123 (a descriptor, not a path)
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}") from error
+
+
+def read_signing_key(path: Path) -> EllipticCurvePrivateKey:
+    """Read a key of the curve P-256, or raise InputError."""
+    try:
+        key = load_pem_private_key(read_input(path), None)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: no private key in PEM without a password") from error
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise InputError(f"{path}: not a key of the curve P-256")
+    return key
+
+
+def refuse_existing(*paths: Path) -> None:
+    """Raise InputError if one of these is there already."""
+    for path in paths:
+        if path.exists():
+            raise InputError(f"{path}: is there already, and is not overwritten")
