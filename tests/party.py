@@ -86,6 +86,11 @@ class Party:
         with self._changed:
             return list(self._heard)
 
+    @property
+    def gone(self) -> bool:
+        with self._changed:
+            return self._gone
+
     def connect(self) -> str:
         """Try once: `Success`, or why not."""
         try:
