@@ -2,14 +2,18 @@
 
     capture-NAME --.
     capture-NAME --+--> Inbox --> describe --> Spool --> uplink --> broker
-    capture-NAME --'    bounded               on disk    ^--- ack --'
+    capture-NAME --'    bounded      ^        on disk    ^-- ack, cmd --'
+                                     '-- commands <------'
 
 The halves share only the spool, so a slow network never stalls a camera, and a stalled camera never
 holds the connection. Every part is a named thread; the first that fails stops the process.
 """
 
+import os
+import time
+from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from threading import Event
 from time import perf_counter
@@ -17,19 +21,26 @@ from time import perf_counter
 import structlog
 
 from edge.backoff import Backoff
+from edge.bucket import Bucket
 from edge.camera import Camera, CameraError, is_live, open_camera
 from edge.clock import BootClock
-from edge.composer import Composer
+from edge.commands import Commands
 from edge.config import CameraSource, Config, topics_of
 from edge.crew import Crew
 from edge.identity import Identity
-from edge.inbox import Captured, Inbox
+from edge.inbox import Captured, Inbox, Missed
+from edge.keys import Keys, load_keys, load_tls
 from edge.link import Address
 from edge.pipeline import Pipeline, raw_segments, short_side_px
+from edge.session import PlainSession, SealedSession, Session
 from edge.spool import Spool
 from edge.summary import CameraReport, RunSummary, Tally
-from edge.uplink import Uplink, UplinkError
+from edge.tls import Tls
+from edge.uplink import Parts, Uplink, UplinkError
+from edge.verbs import Verbs
+from edge.watch import Watch
 from wire.bundle import Bundle
+from wire.gap import GapReason
 
 DRAIN_TIMEOUT_S = 30.0
 _INBOX = 4  # segments
@@ -39,30 +50,50 @@ _POLL_S = 0.1
 log = structlog.get_logger()
 
 
-def run(config: Config, stop: Event, drain_timeout_s: float = DRAIN_TIMEOUT_S) -> RunSummary:
+def run(
+    config: Config,
+    stop: Event,
+    drain_timeout_s: float = DRAIN_TIMEOUT_S,
+    credentials: Path | None = None,
+) -> RunSummary:
     """Run until `stop` is set, or until every file has ended and is acknowledged.
 
-    Raises CameraError, BundleError and SpoolError for what cannot work, and UplinkError where files
-    have ended but the cloud did not acknowledge them in `drain_timeout_s`.
+    Raises ConfigError, CameraError, BundleError and SpoolError for what cannot work, and UplinkError where
+    files have ended but the cloud did not acknowledge them in `drain_timeout_s`. `credentials` is the folder
+    in which systemd hands over keys.
     """
+    security = _Security(load_keys(config, credentials), load_tls(config, credentials))
+    if security.keys is None:
+        log.warning("broker.envelope is none: packets are not sealed, whoever reads the broker reads them")
     spool = Spool(Path(config.spool.path), config.spool.max_bytes, config.spool.max_age_s)
     try:
-        agent = _Agent(config, spool, stop, drain_timeout_s)
+        agent = _Agent(config, spool, stop, drain_timeout_s, security)
         agent.work()
         return agent.summary()
     finally:
         spool.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Security:
+    """What packets are sealed with, and how the broker is reached; None where they are not, or plainly."""
+
+    keys: Keys | None
+    tls: Tls | None
+
+
 class _Agent:
     """The parts of one run, and the threads that join them."""
 
-    def __init__(self, config: Config, spool: Spool, stop: Event, drain_timeout_s: float) -> None:
+    def __init__(
+        self, config: Config, spool: Spool, stop: Event, drain_timeout_s: float, security: _Security
+    ) -> None:
         self._config = config
         self._spool = spool
         self._stop = stop
         self._drain_timeout_s = drain_timeout_s
         self._clock = BootClock.start()
+        self._stated = self._clock  # what the birth says
         self._halt = Event()  # cameras end
         self._finish = Event()  # nothing more comes: the uplink ends when it has delivered
         self._bundle = Bundle.load(Path(config.bundle.path), "edge")
@@ -78,8 +109,11 @@ class _Agent:
         self._tally = Tally()
         self._crew = Crew()
         self._opened: dict[str, Camera] = {}
-        address = Address(config.broker.host, config.broker.port)
-        self._uplink = Uplink(address, topics_of(config.device), spool, self._identity.birth())
+        sequences = count()
+        self._sequences = sequences
+        self._composers = {camera.name: self._pipeline.composer(sequences) for camera in config.camera}
+        self._commands = Commands(Verbs(spool.boot_id, self._pipeline, self._composers).handlers())
+        self._uplink = self._new_uplink(security)
 
     def work(self) -> None:
         """Run all threads to their end."""
@@ -90,8 +124,10 @@ class _Agent:
             self._crew.start("describe", self._describe)
             self._wait_for_first_look()
             self._crew.start("uplink", partial(self._uplink.run, self._finish, self._drain_timeout_s))
+            self._crew.start("commands", partial(self._commands.run, self._finish))
             while self._crew.is_working(*captures) and not self._is_ending():
                 self._stop.wait(_POLL_S)
+                self._look_at_clock()
         finally:
             self._wind_down(captures)
 
@@ -121,6 +157,32 @@ class _Agent:
         self._crew.wait("describe")
         self._finish.set()
         self._crew.join()
+
+    def _new_uplink(self, security: _Security) -> Uplink:
+        config, spool = self._config, self._spool
+        topics = topics_of(config.device)
+        session: Session = PlainSession()
+        if security.keys is not None:
+            session = SealedSession(security.keys, topics, spool.boot_id, os.urandom)
+        parts = Parts(
+            session,
+            Bucket(config.network.bytes_per_s, config.network.burst_bytes),
+            self._commands,
+            Watch(spool, lambda: self._inbox.dropped, lambda: self._stated is not self._clock),
+            lambda camera: self._composers[camera].refresh(),
+        )
+        broker = config.broker
+        address = Address(broker.host, broker.port, security.tls, broker.keepalive_s)
+        return Uplink(address, topics, spool, self._identity.birth(), parts)
+
+    def _look_at_clock(self) -> None:
+        """Announce this boot anew if the wall clock was set, so that the cloud dates its segments aright."""
+        now = self._stated.restated(time.monotonic_ns(), time.time_ns())
+        if now is not self._stated:
+            by_s = (now.boot_wall_ms - self._stated.boot_wall_ms) / 1e3
+            log.warning("wall clock was set", by_s=round(by_s, 1))
+            self._stated = now
+            self._uplink.announce(self._identity.restate(now))
 
     def _is_ending(self) -> bool:
         return self._stop.is_set() or self._crew.failed.is_set()
@@ -160,13 +222,22 @@ class _Agent:
         return open_camera(source.source, short_side_px=side_px, stop=self._halt, now_us=self._clock.now_us)
 
     def _describe(self) -> None:
-        sequences, started_s = count(), perf_counter()
-        composers: dict[str, Composer] = {}
+        started_s = perf_counter()
         while (item := self._inbox.take()) is not None:
-            composer = composers.setdefault(item.camera, self._pipeline.composer(sequences))
+            composer = self._composers[item.camera]
+            if isinstance(item, Missed):
+                self._give_up(item)
+                composer.refresh()  # "as before" would be said of a segment that nobody has
+                continue
             described = self._pipeline.describe(item.raw, composer)
             body = bytes(described.packet)
             self._spool.append(described.packet.sequence, item.camera, body)
             report = self._tally.add(item.camera, described, body)
             self._tally.took(perf_counter() - started_s)
             log.info("segment", camera=item.camera, caption=report.caption, bytes=report.packet_bytes)
+
+    def _give_up(self, missed: Missed) -> None:
+        """Give numbers to segments that found no room, so that they are listed and not just missing."""
+        numbers = list(islice(self._sequences, missed.count))
+        log.warning("too slow for a camera", camera=missed.camera, segments=missed.count)
+        self._spool.give_up(numbers[0], numbers[-1], missed.camera, missed.start_ms, GapReason.OVERLOADED)

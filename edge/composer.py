@@ -40,11 +40,13 @@ class Composer:
         self._still_left = still_bytes
         self._held: Segment | None = None
         self._refreshed_ms = 0
+        self._wanted = False
 
     def compose(self, segment: Segment) -> Packet:
         """Make the next packet; raises PacketError for a segment that cannot be sent."""
         due = segment.start_ms + segment.duration_ms - self._refreshed_ms > self._refresh_ms
-        held = None if due else self._held
+        held = None if due or self._wanted else self._held
+        self._wanted = False
         if held is None:
             self._refreshed_ms, self._still_left = segment.start_ms, self._still_bytes
         packet = self._pack(replace(segment, sequence=next(self._sequences)), held)
@@ -53,6 +55,16 @@ class Composer:
             self._still_left -= len(bytes(packet)) - vector
         self._held = self._codec.resolve(packet, held)
         return packet
+
+    def refresh(self) -> None:
+        """Make the next packet a refresh. May be called by any thread."""
+        self._wanted = True
+
+    def adopt(self, planes: int | None, still_bytes: int) -> None:
+        """Send as much as this from the next packet on."""
+        self._planes = planes
+        self._still_left += still_bytes - self._still_bytes
+        self._still_bytes = still_bytes
 
     def _pack(self, segment: Segment, held: Segment | None) -> Packet:
         packet = Packet(

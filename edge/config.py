@@ -1,7 +1,9 @@
 """The agent's settings, from one TOML file. Unknown keys are errors that name the key.
 
-    [device]   tenant, site, id
-    [broker]   host, port = 1883, envelope = "none"
+    [device]   tenant, site, id, key = "device.key", certificate = "device.pem"
+    [broker]   host, port = 1883, ca (TLS, with the device's certificate, where it is given),
+               cloud_key = "cloud.pub", envelope = "sealed" (or "none": in a lab), keepalive_s = 120
+    [network]  bytes_per_s (no limit), burst_bytes = 16384
     [bundle]   path, engine_cache (TensorRT engines are kept there, or else in the bundle's folder engines, if
                there is one; without either, TensorRT is not used)
     [spool]    path, max_bytes = 64 MiB, max_age_s = 604800 (a week of running)
@@ -10,25 +12,32 @@
                beams = 1 (sentences that the captioner follows at once)
     [[camera]] name, source
 
-Paths are relative to the file's folder.
+Paths are relative to the file's folder. `device.key` may be credential:NAME, see edge/keys.py.
 """
 
 import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from edge.camera import is_live
 from edge.composer import STILL_BYTES
 from edge.engine import BESIDE
+from edge.link import KEEPALIVE_S
 from edge.pipeline import Settings
 from edge.spool import DEFAULT_MAX_AGE_S, DEFAULT_MAX_BYTES
 from wire import topics
 from wire.toml import TomlError, parse_as
 from wire.topics import DeviceTopics, TopicError
 
+BURST_BYTES = 16384
+CREDENTIAL = "credential:"
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
+Planes = Annotated[int, Meta(ge=0, le=255)]
+StillBytes = Annotated[int, Meta(ge=0, le=65535)]
+File = Annotated[str, Meta(min_length=1)]
 
 
 class ConfigError(ValueError):
@@ -36,19 +45,37 @@ class ConfigError(ValueError):
 
 
 class Device(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who this is."""
+    """Who this is, and what proves it."""
 
     tenant: str
     site: str
     id: str
+    key: File = "device.key"
+    certificate: File = "device.pem"
 
 
 class Broker(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where packets go. Sealed envelopes need enrolment, which this version does not know."""
+    """Where packets go. With `ca`, by TLS; sealed for whoever has the private half of `cloud_key`.
+
+    A ping of 2 bytes goes out every `keepalive_s` in which nothing else does.
+    """
 
     host: Annotated[str, Meta(min_length=1)]
     port: Port = 1883
-    envelope: Literal["none"] = "none"
+    ca: File | None = None
+    cloud_key: File = "cloud.pub"
+    envelope: Literal["sealed", "none"] = "sealed"
+    keepalive_s: Annotated[int, Meta(ge=5, le=65535)] = KEEPALIVE_S
+
+
+class Network(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the uplink may send. Live segments always go; backlog waits until the budget has room for it.
+
+    Counted is what MQTT sends: payload, topic and header, without TLS and TCP.
+    """
+
+    bytes_per_s: Annotated[float, Meta(gt=0)] | None = None
+    burst_bytes: Annotated[int, Meta(ge=1024)] = BURST_BYTES
 
 
 class BundlePath(Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,10 +113,10 @@ class Encode(Struct, frozen=True, forbid_unknown_fields=True):
     The packets of a scene at rest take `still_bytes` between two refreshes, which are a minute apart at most.
     """
 
-    planes: Annotated[int, Meta(ge=0, le=255)] | None = None
+    planes: Planes | None = None
     vector: bool = True
     segment_ms: Annotated[int, Meta(ge=500, le=30_000)] = 2000
-    still_bytes: Annotated[int, Meta(ge=0, le=65535)] = STILL_BYTES
+    still_bytes: StillBytes = STILL_BYTES
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
     beams: Annotated[int, Meta(ge=1, le=16)] = 1
 
@@ -103,6 +130,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     spool: SpoolPath
     camera: Annotated[tuple[CameraSource, ...], Meta(min_length=1, max_length=64)]
     encode: Encode = Encode()
+    network: Network = Network()
 
     def __post_init__(self) -> None:
         names = [camera.name for camera in self.camera]
@@ -148,17 +176,20 @@ def _anchored(config: Config, folder: Path) -> Config:
     def inside(name: str) -> str:
         return str(folder / name)
 
-    cache = config.bundle.engine_cache
-    return Config(
-        device=config.device,
-        broker=config.broker,
+    cache, device, broker = config.bundle.engine_cache, config.device, config.broker
+    key = device.key if device.key.startswith(CREDENTIAL) else inside(device.key)
+    return structs.replace(
+        config,
+        device=structs.replace(device, key=key, certificate=inside(device.certificate)),
+        broker=structs.replace(
+            broker, ca=inside(broker.ca) if broker.ca else None, cloud_key=inside(broker.cloud_key)
+        ),
         bundle=BundlePath(inside(config.bundle.path), inside(cache) if cache else None),
         spool=SpoolPath(inside(config.spool.path), config.spool.max_bytes, config.spool.max_age_s),
         camera=tuple(
             CameraSource(camera.name, inside(camera.source)) if _is_path(camera.source) else camera
             for camera in config.camera
         ),
-        encode=config.encode,
     )
 
 

@@ -14,11 +14,13 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
+from edge import security
 from edge.camera import CameraError, is_live, open_camera
-from edge.config import CameraSource, Config
+from edge.config import CameraSource, Config, ConfigError
 from edge.engine import EngineCache, EngineError
 from edge.gpu import GpuError, find_gpu, find_host, l4t_version, tensorrt_version
 from edge.identity import software
+from edge.keys import load_tls
 from edge.link import Address, Link, LinkError
 from edge.pipeline import Pipeline, short_side_px
 from edge.runtime import CUDA, TENSORRT
@@ -28,7 +30,7 @@ from edge.spool_file import is_damage, look
 from wire.bundle import Bundle, BundleError
 
 _RUNS = 5
-_KNOWN = (BundleError, CameraError, EngineError, LinkError, SpoolError)
+_KNOWN = (BundleError, CameraError, ConfigError, EngineError, LinkError, SpoolError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,11 @@ class Finding:
     detail: str
 
 
-def examine(config: Config) -> list[Finding]:
-    """Look at everything that the agent needs; tries each part for real and raises nothing for it."""
+def examine(config: Config, credentials: Path | None = None) -> list[Finding]:
+    """Look at everything that the agent needs; tries each part for real and raises nothing for it.
+
+    `credentials` is the folder in which systemd hands over keys.
+    """
     findings = [_software(), _opencv(), _onnxruntime(), _gpu()]
     findings.append(_try("bundle", partial(_bundle, config)))
     engines = config.settings().engine_cache
@@ -49,7 +54,10 @@ def examine(config: Config) -> list[Finding]:
         findings.append(_try("engines", partial(_engines, engines)))
     findings += _models(config)
     findings.append(_try("spool", partial(_spool, config)))
-    findings.append(_try("broker", partial(_broker, config)))
+    findings += [
+        _try(name, partial(look, config, credentials)) for name, look in security.examinations(config).items()
+    ]
+    findings.append(_try("broker", partial(_broker, config, credentials)))
     findings += [_try(f"camera {camera.name}", partial(_camera, camera)) for camera in config.camera]
     return findings
 
@@ -164,14 +172,15 @@ def _spool(config: Config) -> str:
     return detail + f"; {len(aside)} damaged files lie beside it" * bool(aside)
 
 
-def _broker(config: Config) -> str:
+def _broker(config: Config, credentials: Path | None) -> str:
     """Connect as another client, so that a running agent is not thrown out."""
-    address = Address(config.broker.host, config.broker.port)
+    address = Address(config.broker.host, config.broker.port, load_tls(config, credentials))
     begun = time.perf_counter()
-    link = Link(address, f"{config.device.id}-doctor", None, lambda _: None)
+    link = Link(address, f"{config.device.id}-doctor", None, lambda _topic, _payload: None)
     link.close()
     link.drop()
-    return f"{address}: MQTT 5 connection in {(time.perf_counter() - begun) * 1e3:.0f} ms"
+    how = "MQTT 5 connection" if address.tls is None else "MQTT 5 connection with TLS on both sides"
+    return f"{address}: {how} in {(time.perf_counter() - begun) * 1e3:.0f} ms"
 
 
 def _camera(camera: CameraSource) -> str:

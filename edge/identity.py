@@ -28,15 +28,22 @@ class Identity:
             self._cameras[name] = CameraInfo(name, info.width, info.height, round(info.fps, 3))
         return self.birth()
 
+    def restate(self, clock: BootClock) -> Birth:
+        """Take another clock of this boot; returns the birth with its wall time."""
+        with self._lock:
+            self._clock = clock
+        return self.birth()
+
     def birth(self) -> Birth:
         """Tell who this is, with the cameras known so far."""
         with self._lock:
             cameras = tuple(self._cameras[name] for name in sorted(self._cameras))
+            clock = self._clock
         return Birth(
             device=self._device,
             boot_id=self._boot_id.hex(),
-            boot_wall_ms=self._clock.boot_wall_ms,
-            wall_error_ms=self._clock.wall_error_ms,
+            boot_wall_ms=clock.boot_wall_ms,
+            wall_error_ms=clock.wall_error_ms,
             software=software(),
             bundle=self._bundle.manifest.name,
             bundle_sha256=self._bundle.short_sha256,

@@ -2,24 +2,43 @@
 
 A lost connection is replaced by a new object and never revived: topic aliases and unacknowledged
 messages die with it. paho would send both again, and a broker that does not know the alias hangs up,
-for ever. What was not acknowledged is in the spool anyway.
+for ever. So there is no need for its `drop_out_messages()`: a new client has none. What was not
+acknowledged is in the spool anyway.
+
+    half-open TCP   a PUBACK that does not come in `answer_s`, or a PINGRESP in the keepalive, ends it
 """
 
+import contextlib
+import socket
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import paho.mqtt.client as mqtt
+from paho.mqtt import MQTTException
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-KEEPALIVE_S = 60
-CONNECT_TIMEOUT_S = 5.0
+from edge.tls import Tls, TlsError, reason_of, without_source
+from wire import documents
+
+KEEPALIVE_S = 120  # a ping costs about 100 bytes with its TCP; most mobile networks forget a mapping later
+CONNECT_S = 20.0  # TCP, TLS with two certificates, and CONNACK, over a link of 1 kB/s
+ANSWER_S = 30.0  # a satellite's round trip is 1 s, a full window takes 10 s at 1 kB/s
 WINDOW = 20  # messages that may wait for their PUBACK, unless the broker allows fewer
-_ACCEPTED = 0x80  # reason codes below are successes
+_FAILED = 0x80  # reason codes from here on are failures
+_TOO_LARGE = 0x95
+_MOST_BYTES = documents.MAX_DOCUMENT + 1024  # of a packet from the broker
+_STEP_S = 0.1
+_ERROR = mqtt.MQTT_LOG_ERR
+# What paho raises where it reads what no broker should send.
+_MALFORMED = (
+    MQTTException, struct.error, LookupError, ValueError, TypeError, AssertionError, RuntimeError,
+)  # fmt: skip
 
 
 class LinkError(ConnectionError):
@@ -28,10 +47,14 @@ class LinkError(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the broker listens."""
+    """Where the broker listens, and how it is reached."""
 
     host: str
     port: int
+    tls: Tls | None = None
+    keepalive_s: int = KEEPALIVE_S
+    connect_s: float = CONNECT_S
+    answer_s: float = ANSWER_S
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -39,38 +62,54 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is published under a topic, at QoS 1."""
+    """What is published under a topic. `position` is that of a packet in the spool, 0 of anything else."""
 
     topic: str
     payload: bytes
     retain: bool = False
+    qos: int = 1
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message at QoS 1 that the broker did not take, and will not."""
+
+    message: Message
+    reason: str
+    too_large: bool
 
 
 class Link:
     """Not for two threads. Nothing happens outside `step`, which everything else waits for.
 
-    `on_message` gets the payload of whatever comes under the topic given to `subscribe`.
+    `on_message` gets topic and payload of whatever comes under the topics given to `subscribe`.
     """
 
     def __init__(
-        self, address: Address, client_id: str, will: Message | None, on_message: Callable[[bytes], None]
+        self,
+        address: Address,
+        client_id: str,
+        will: Message | None,
+        on_message: Callable[[str, bytes], None],
     ) -> None:
         """Connect and wait until the broker accepts, or raise LinkError."""
         self._address = address
         self._on_message = on_message
         self._refusal = ""
+        self._trouble = ""  # what paho logged last
         self._accepted = False
         self._aliases: dict[str, int] = {}
         self._alias_limit = 0
-        self._unacknowledged = set[int]()
+        self._size_limit = 0  # of a packet, as the broker says; 0 for none
+        self._in_flight: dict[int, Message] = {}
+        self._subscribing = set[int]()
+        self._refused: list[Refusal] = []
+        self._received: list[Message] = []
+        self._heard_s = time.monotonic()  # when an answer came last, or the first was waited for
         self.window = WINDOW
-        self.subscribed = False
         self._client = self._new_client(client_id, will)
-        try:
-            # No TopicAliasMaximum here: paho does not resolve aliases of the broker.
-            self._client.connect(address.host, address.port, keepalive=KEEPALIVE_S, clean_start=True)
-        except OSError as error:
-            raise LinkError(f"{address}: {error.strerror or error}") from error
+        self._connect()
         try:
             self._await_acceptance()
         except LinkError:
@@ -79,32 +118,82 @@ class Link:
 
     @property
     def in_flight(self) -> int:
-        return len(self._unacknowledged)
+        return len(self._in_flight)
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether the broker has answered every `subscribe`."""
+        return not self._subscribing
 
     def step(self, timeout_s: float) -> None:
         """Read and write for up to `timeout_s`, or raise LinkError once the connection is gone."""
-        code = self._client.loop(timeout_s)
+        try:
+            code = self._client.loop(timeout_s)
+        except _MALFORMED as error:
+            name = type(error).__name__
+            raise LinkError(f"{self._address}: broker sends what is no MQTT: {name}: {error}") from error
+        received, self._received = self._received, []
+        for message in received:
+            self._on_message(message.topic, message.payload)
         if self._refusal:
             raise LinkError(f"{self._address}: broker says: {self._refusal}")
         if code != mqtt.MQTT_ERR_SUCCESS:
+            raise LinkError(f"{self._address}: {self._trouble or mqtt.error_string(code)}")
+        silent_s = time.monotonic() - self._heard_s
+        if (self._in_flight or self._subscribing) and silent_s >= self._address.answer_s:
+            raise LinkError(f"{self._address}: broker has acknowledged nothing for {silent_s:.0f} s")
+
+    def subscribe(self, *topics: str) -> None:
+        """Ask for topics at QoS 1; `subscribed` turns true when the broker has answered."""
+        self._await_answer()
+        code, mid = self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
+        if code != mqtt.MQTT_ERR_SUCCESS or mid is None:
             raise LinkError(f"{self._address}: {mqtt.error_string(code)}")
+        self._subscribing.add(mid)
 
-    def subscribe(self, topic: str) -> None:
-        """Ask for a topic at QoS 1; `subscribed` turns true when the broker has answered."""
-        self._client.subscribe(topic, options=SubscribeOptions(qos=1))
+    def publish(self, message: Message) -> int:
+        """Send, and give the size of the MQTT packet in bytes. Raises LinkError for one that is too large.
 
-    def publish(self, message: Message) -> None:
-        """Send at QoS 1. A topic that is not retained goes by its alias from the second time on."""
+        A topic that is not retained goes by its alias from the second time on. Where the window is full,
+        waits for a PUBACK: more would be a protocol error.
+        """
+        while message.qos and self.in_flight >= self.window:
+            self.step(_STEP_S)
+        size = self.size_of(message)
+        if not self.takes(message):
+            raise LinkError(
+                f"{self._address}: {message.topic} is {size} bytes, broker takes {self._size_limit}"
+            )
         topic, properties = message.topic, None
-        if not message.retain and (message.topic in self._aliases or len(self._aliases) < self._alias_limit):
+        if self._has_alias(message):
             known = message.topic in self._aliases
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.TopicAlias = self._aliases.setdefault(message.topic, len(self._aliases) + 1)
             topic = "" if known else message.topic
-        info = self._client.publish(topic, message.payload, 1, message.retain, properties)
+        if message.qos:
+            self._await_answer()
+        info = self._client.publish(topic, message.payload, message.qos, message.retain, properties)
         if info.rc != mqtt.MQTT_ERR_SUCCESS:
             raise LinkError(f"{self._address}: {mqtt.error_string(info.rc)}")
-        self._unacknowledged.add(info.mid)
+        if message.qos:
+            self._in_flight[info.mid] = message
+        return size
+
+    def takes(self, message: Message) -> bool:
+        """Tell whether the broker takes packets of this size."""
+        return not self._size_limit or self.size_of(message) <= self._size_limit
+
+    def size_of(self, message: Message) -> int:
+        """Count the bytes of the PUBLISH packet that `publish` would send now."""
+        alias = self._has_alias(message)
+        topic = 0 if alias and message.topic in self._aliases else len(message.topic.encode())
+        rest = 2 + topic + (2 if message.qos else 0) + (4 if alias else 1) + len(message.payload)
+        return 1 + max((rest.bit_length() + 6) // 7, 1) + rest
+
+    def take_refused(self) -> list[Refusal]:
+        """Give what the broker refused since the last time."""
+        refused, self._refused = self._refused, []
+        return refused
 
     def close(self) -> None:
         """Say goodbye, so that the broker does not publish the will."""
@@ -116,26 +205,58 @@ class Link:
         if connection is not None:
             connection.close()
         # The callbacks are a cycle: with it, the wake-up sockets of paho wait for the garbage collector.
-        for each in ("on_connect", "on_disconnect", "on_subscribe", "on_publish", "on_message"):
+        for each in ("on_connect", "on_disconnect", "on_subscribe", "on_publish", "on_message", "on_log"):
             setattr(self._client, each, None)
 
+    def _connect(self) -> None:
+        address = self._address
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = _MOST_BYTES
+        # No TopicAliasMaximum here: paho does not resolve aliases of the broker.
+        try:
+            if address.tls is not None:
+                self._client.tls_set_context(address.tls.context())
+            self._client.connect(
+                address.host, address.port, address.keepalive_s, clean_start=True, properties=properties
+            )
+        except TlsError as error:
+            raise LinkError(f"{address}: {error}") from error
+        except OSError as error:
+            self.drop()
+            raise LinkError(f"{address}: {reason_of(error)}") from error
+        connection = self._client.socket()
+        if isinstance(connection, socket.socket) and hasattr(socket, "TCP_USER_TIMEOUT"):
+            with contextlib.suppress(OSError):  # a PUBACK that does not come tells as much
+                milliseconds = round(address.answer_s * 1000)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+
     def _await_acceptance(self) -> None:
-        deadline_s = time.monotonic() + CONNECT_TIMEOUT_S
+        deadline_s = time.monotonic() + self._address.connect_s
         while not self._accepted:
-            self.step(0.1)
+            self.step(_STEP_S)
             if time.monotonic() >= deadline_s:
                 raise LinkError(f"{self._address}: no answer to CONNECT: is it an MQTT 5 broker?")
 
+    def _await_answer(self) -> None:
+        if not self._in_flight and not self._subscribing:
+            self._heard_s = time.monotonic()
+
+    def _has_alias(self, message: Message) -> bool:
+        if message.retain:
+            return False
+        return message.topic in self._aliases or len(self._aliases) < self._alias_limit
+
     def _new_client(self, client_id: str, will: Message | None) -> mqtt.Client:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
-        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.connect_timeout = self._address.connect_s
         if will is not None:
             client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_subscribe = self._was_subscribed
         client.on_publish = self._was_published
-        client.on_message = self._received
+        client.on_message = self._was_received
+        client.on_log = self._logged
         return client
 
     def _connected(
@@ -151,25 +272,32 @@ class Link:
             return
         self._accepted = True
         self._alias_limit = getattr(properties, "TopicAliasMaximum", 0)
+        self._size_limit = getattr(properties, "MaximumPacketSize", 0)
         self.window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
 
     def _disconnected(
         self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: object
     ) -> None:
-        if self._accepted and code.is_failure and not self._refusal:
+        if self._accepted and code.is_failure and not self._refusal and not self._trouble:
             self._refusal = str(code)
 
     def _was_subscribed(
-        self, _client: mqtt.Client, _data: object, _mid: int, _codes: object, _properties: object
+        self, _client: mqtt.Client, _data: object, mid: int, _codes: object, _properties: object
     ) -> None:
-        self.subscribed = True
+        self._heard_s = time.monotonic()
+        self._subscribing.discard(mid)
 
     def _was_published(
         self, _client: mqtt.Client, _data: object, mid: int, code: ReasonCode, _properties: object
     ) -> None:
-        self._unacknowledged.discard(mid)
-        if code.value >= _ACCEPTED:
-            self._refusal = f"message not accepted: {code}"
+        self._heard_s = time.monotonic()
+        message = self._in_flight.pop(mid, None)
+        if message is not None and code.value >= _FAILED:
+            self._refused.append(Refusal(message, str(code), too_large=code.value == _TOO_LARGE))
 
-    def _received(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        self._on_message(bytes(message.payload))
+    def _was_received(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        self._received.append(Message(message.topic, bytes(message.payload)))
+
+    def _logged(self, _client: mqtt.Client, _data: object, level: int, text: str) -> None:
+        if level == _ERROR:
+            self._trouble = without_source(text)

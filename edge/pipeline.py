@@ -49,6 +49,24 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class Detail:
+    """How much of a segment is sent; may change while the pipeline runs. See `Settings`."""
+
+    planes: int
+    vector: bool
+    still_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoders:
+    """What makes that detail: an encoder for each part of it."""
+
+    detail: Detail
+    appearance: AppearanceEncoder | None
+    embedding: EmbeddingEncoder | None
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Milliseconds that each stage took."""
 
@@ -85,25 +103,39 @@ class Pipeline:
 
     def __init__(self, bundle: Bundle, settings: Settings | None = None) -> None:
         self._settings = settings or Settings()
-        self._planes = checked_planes(bundle, self._settings.planes)
+        checked_planes(bundle, self._settings.planes)  # before anything is loaded
+        self._bundle = bundle
         self._codec = bundle.codec()
-        runtime = Runtime(self._settings.threads, self._settings.engine_cache)
-        self._captioner = Captioner(bundle, runtime, self._settings.beams)
-        self._appearance = AppearanceEncoder(bundle, runtime) if self._planes else None
-        self._embedding = None
-        if bundle.manifest.vector is not None and self._settings.vector:
-            self._embedding = EmbeddingEncoder(bundle, runtime)
+        self._runtime = Runtime(self._settings.threads, self._settings.engine_cache)
+        self._captioner = Captioner(bundle, self._runtime, self._settings.beams)
+        self._encoders = self._load(
+            self._settings.planes, self._settings.still_bytes, vector=self._settings.vector
+        )
 
     def graphs(self) -> dict[str, Graph]:
         """Give the loaded graphs by their names in the bundle."""
-        encoders = (self._captioner, self._appearance, self._embedding)
+        encoders = (self._captioner, self._encoders.appearance, self._encoders.embedding)
         return {name: graph for each in encoders if each for name, graph in each.graphs.items()}
+
+    @property
+    def detail(self) -> Detail:
+        """How much is sent at present."""
+        return self._encoders.detail
+
+    def apply(self, planes: int | None, still_bytes: int, *, vector: bool) -> Detail:
+        """Send as much as this from the next segment on; gives what comes of it.
+
+        For one thread at a time, which need not be the one that describes. Raises BundleError.
+        """
+        self._encoders = self._load(planes, still_bytes, self._encoders, vector=vector)
+        return self._encoders.detail
 
     def composer(self, sequences: Iterator[int] | None = None) -> Composer:
         """Make the composer of one more camera."""
         settings = self._settings
+        detail = self._encoders.detail
         return Composer(
-            self._codec, self._planes, settings.refresh_ms, sequences, still_bytes=settings.still_bytes
+            self._codec, detail.planes, settings.refresh_ms, sequences, still_bytes=detail.still_bytes
         )
 
     def understand(self, raw: RawSegment) -> tuple[Segment, Timings]:
@@ -113,9 +145,9 @@ class Pipeline:
         moved = perf_counter()
         caption = self._captioner.describe(raw.frames, moves, still=raw.still)
         captioned = perf_counter()
-        keyframe = raw.frames[raw.keyframe]
-        tokens = None if self._appearance is None else self._appearance.encode(keyframe)
-        vector = None if self._embedding is None else self._embedding.encode(keyframe)
+        keyframe, now = raw.frames[raw.keyframe], self._encoders
+        tokens = None if now.appearance is None else now.appearance.encode(keyframe)
+        vector = None if now.embedding is None else now.embedding.encode(keyframe)
         seen = perf_counter()
         segment = Segment(
             start_ms=raw.start_ms,
@@ -135,10 +167,32 @@ class Pipeline:
         """Understand a segment and pack it."""
         segment, timings = self.understand(raw)
         started = perf_counter()
+        detail = self._encoders.detail
+        composer.adopt(detail.planes, detail.still_bytes)
         packet = composer.compose(segment)
         compose_ms = (perf_counter() - started) * 1e3
         spent = Timings(timings.motion_ms, timings.caption_ms, timings.appearance_ms, compose_ms)
         return Described(segment, packet, spent)
+
+    def _load(
+        self,
+        planes: int | None,
+        still_bytes: int,
+        loaded: _Encoders | None = None,
+        *,
+        vector: bool,
+    ) -> _Encoders:
+        """Take what encoders are loaded already, and load the others. Raises BundleError."""
+        count = checked_planes(self._bundle, planes)
+        appearance = loaded.appearance if loaded else None
+        embedding = loaded.embedding if loaded else None
+        if count and appearance is None:
+            appearance = AppearanceEncoder(self._bundle, self._runtime)
+        vector = vector and self._bundle.manifest.vector is not None
+        if vector and embedding is None:
+            embedding = EmbeddingEncoder(self._bundle, self._runtime)
+        detail = Detail(count, vector, still_bytes)
+        return _Encoders(detail, appearance if count else None, embedding if vector else None)
 
 
 def segments(camera: Camera, bundle: Bundle, settings: Settings | None = None) -> Iterator[Described]:

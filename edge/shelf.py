@@ -1,89 +1,28 @@
-"""The rows of a spool: packets and gap records, and the shedding of the oldest. In the caller's transaction.
+"""The rows of a spool: packets and gap records, and the shedding of the oldest.
 
 Packets and gap records share their positions, which only ascend: what is changed keeps its place, and what is
 left of a gap once a part of it is acknowledged gets a new one, so that it is offered again.
 """
 
+import contextlib
 import sqlite3
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 from edge.shedding import absent, covered, gap_body, ranges_of, traits, without_detail
 from edge.spool_file import checksum, insert_packet
+from edge.stock import Backlog, Lost, Spooled
 from wire.documents import AckWatermark
 from wire.gap import Gap, GapReason
 
-_ROW_BYTES = 96  # what SQLite keeps beside the body: row, index, page slack
 _PAGE_BYTES = 4096  # SQLite's default
 _SPARSEST = 3  # SQLite joins pages of which more than two thirds are empty
 _SLACK_BYTES = 64 * 1024  # of a small file: tables, and pages that have just been begun
 _GAP_FIELDS = "boot, low, high, reason, camera, captured_ms"
 
 
-@dataclass(frozen=True, slots=True)
-class Spooled:
-    """A packet that waits, or a gap record. `position` orders those of all boots by age."""
-
-    position: int
-    boot_id: bytes
-    sequence: int
-    camera: str
-    body: bytes
-    waited_s: float  # since it was appended, as far as the process ran
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """How much waits; and what was given up since the process started, all of it listed in gap records."""
-
-    packets: int = 0
-    body_bytes: int = 0
-    gaps: int = 0  # records that wait
-    dropped: int = 0  # packets, whole
-    shed_details: int = 0  # packets that lost their detail layer
-    shed_bytes: int = 0  # of both
-    disk_full: bool = False  # now: packets may be given up although the spool is not large
-    set_aside: int = 0  # damaged files
-
-    @property
-    def waiting(self) -> int:
-        """Count what is not acknowledged."""
-        return self.packets + self.gaps
-
-    @property
-    def used_bytes(self) -> int:
-        """Estimate what all of it takes on the disk."""
-        return self.body_bytes + _ROW_BYTES * self.waiting
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A range of a boot that is given up; `camera` and `captured_ms` are those of its first packet."""
-
-    boot_id: bytes
-    low: int
-    high: int
-    reason: int
-    camera: str
-    captured_ms: int
-
-
-def joined(ranges: list[Lost]) -> list[Lost]:
-    """Join the last range to the one before where it goes on."""
-    if len(ranges) < 2:
-        return ranges
-    *rest, before, last = ranges
-    if (before.boot_id, before.reason, before.high + 1) != (last.boot_id, last.reason, last.low):
-        return ranges
-    return [*rest, replace(before, high=last.high)]
-
-
-def size_of(body: bytes) -> int:
-    """Estimate what a packet takes on the disk."""
-    return len(body) + _ROW_BYTES
-
-
 class Shelf:
-    """Counts as it goes: `mark` before a transaction, and `reset` to that if it fails."""
+    """Counts as it goes. Whatever changes something is called in a `transaction`."""
 
     def __init__(self, database: sqlite3.Connection, given_out: int = 0) -> None:
         """Count what is there. Positions up to `given_out` are not given out again."""
@@ -96,13 +35,19 @@ class Shelf:
         self.given_out: int = max(newest, newest_gap, given_out)
         self._stripped = 0  # up to this position no packet has detail
 
-    def mark(self) -> tuple[Backlog, int]:
-        """Give the counts as they are."""
-        return self.backlog, self._stripped
-
-    def reset(self, mark: tuple[Backlog, int]) -> None:
-        """Take the counts back."""
-        self.backlog, self._stripped = mark
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit, or leave everything as it was, counts included."""
+        mark = self.backlog, self._stripped
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            self.backlog, self._stripped = mark
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
 
     def youngest_s(self) -> float:
         """When the youngest packet was appended."""
@@ -177,6 +122,19 @@ class Shelf:
             now_s = min(now_s, row[1])
             self._delete_gap(row[0])
         self._insert_gap(position, lost, now_s)
+
+    def refuse(self, position: int, now_s: float) -> bool:
+        """Give up one packet that cannot be sent; False if it is not here any more."""
+        row = self._database.execute(
+            "DELETE FROM packets WHERE position = ? RETURNING boot, sequence, camera, body", (position,)
+        ).fetchone()
+        if row is None:
+            return False
+        boot_id, sequence, camera, body = row
+        self._count(packets=-1, body_bytes=-len(body), dropped=1, shed_bytes=len(body))
+        captured_ms = traits(body).captured_ms
+        self.give_up(Lost(boot_id, sequence, sequence, GapReason.REFUSED, camera, captured_ms), now_s)
+        return True
 
     def shed_details(self, limit_bytes: int) -> None:
         """Take the oldest detail layers out of their packets until everything fits."""

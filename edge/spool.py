@@ -15,7 +15,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -23,11 +23,12 @@ from typing import TypeVar
 
 import structlog
 
-from edge import spool_file
+from edge import census, spool_file
 from edge.reserve import Reserve
 from edge.salvage import Current, start_over
 from edge.shedding import traits
-from edge.shelf import Backlog, Lost, Shelf, Spooled, joined, size_of
+from edge.shelf import Shelf
+from edge.stock import Backlog, Lost, Spooled, joined, size_of
 from wire.documents import AckWatermark
 from wire.gap import GapReason
 from wire.packet import BOOT_ID_BYTES
@@ -113,6 +114,18 @@ class Spool:
                 log.warning("spool is full: oldest packets dropped", packets=dropped, path=str(self._path))
             self._current = Current(self.boot_id, max(sequence, self._current.last), camera)
 
+    def give_up(self, low: int, high: int, camera: str, captured_ms: int, reason: GapReason) -> None:
+        """Note sequences of this boot under which no packet will ever be appended."""
+        with self._lock:
+            lost = [*self._lost, Lost(self.boot_id, low, high, reason, camera, captured_ms)]
+            self._lost = [] if self._attempt(lambda: self._note(lost)) else joined(lost)
+            self._current = Current(self.boot_id, max(high, self._current.last), camera)
+
+    def refuse(self, position: int) -> None:
+        """Give up a packet that the broker will never take."""
+        with self._lock:
+            self._attempt(lambda: self._shelf.refuse(position, self._now_s()))
+
     def pending(self, limit: int, after: int = 0) -> list[Spooled]:
         """Up to `limit` packets and gap records beyond position `after`, oldest first."""
         with self._lock:
@@ -147,6 +160,23 @@ class Spool:
                 set_aside=self._set_aside,
             )
 
+    def waiting_through(self, position: int) -> int:
+        """Count packets and gap records up to a position."""
+        with self._lock:
+            return self._attempt(lambda: census.waiting_through(self._database, position)) or 0
+
+    def settled(self, age_s: float) -> int:
+        """Give the last position of an earlier boot, or of what has waited for `age_s`; 0 for none."""
+        with self._lock:
+            before_s = self._now_s() - age_s
+            return self._attempt(lambda: census.settled(self._database, self.boot_id, before_s)) or 0
+
+    def oldest_s(self) -> float:
+        """Tell for how long the oldest packet or gap record has waited."""
+        with self._lock:
+            appended_s = self._attempt(lambda: census.oldest_s(self._database))
+            return 0.0 if appended_s is None else max(self._now_s() - appended_s, 0.0)
+
     def close(self) -> None:
         """Let go of the file; nothing is lost by not calling it."""
         with self._lock:
@@ -154,16 +184,21 @@ class Spool:
 
     def _store(self, sequence: int, camera: str, body: bytes) -> bool:
         shelf, now_s = self._shelf, self._now_s()
-        if self._birth is not None:
-            shelf.keep_birth(self.boot_id, self._birth)
-        for lost in self._lost:
-            shelf.give_up(lost, now_s)
+        self._note(self._lost)
         room = self._limit_bytes - size_of(body)  # made before it is taken: the disk may be full
         shelf.shed_old(now_s - self._max_age_s, now_s)
         if self._full_s is None:  # it empties no page of the file, and a full disk gives no new one
             shelf.shed_details(room)
         shelf.shed_scenes(room, now_s)
         shelf.add(self.boot_id, sequence, camera, body, now_s)
+        return True
+
+    def _note(self, lost: list[Lost]) -> bool:
+        """Write what no packet will stand for, and before it the birth if that is not written yet."""
+        if self._birth is not None:
+            self._shelf.keep_birth(self.boot_id, self._birth)
+        for each in lost:
+            self._shelf.give_up(each, self._now_s())
         return True
 
     def _now_s(self) -> float:
@@ -193,7 +228,7 @@ class Spool:
             self._database = spool_file.open_file(self._path)
         self._shelf = Shelf(self._database, given_out)
         self._zero_s = self._clock() - self._shelf.youngest_s()
-        with self._transaction():
+        with self._shelf.transaction():
             self._shelf.forget_finished_boots(but=self.boot_id)
 
     def _replace(self, reason: str) -> None:
@@ -218,27 +253,13 @@ class Spool:
             shed_bytes=before.shed_bytes,
         )
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Commit, or leave everything as it was, counts included."""
-        mark = self._shelf.mark()
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
-            yield
-            self._database.execute("COMMIT")
-        except BaseException:
-            self._shelf.reset(mark)
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
-
     def _attempt(self, work: Callable[[], _Result], *, replaced: bool = False) -> _Result | None:
         """Do some work in a transaction; None where the disk does not let it.
 
         A damaged file is replaced, but if the new one is damaged too: then it is the disk, and SpoolError.
         """
         try:
-            with self._transaction():
+            with self._shelf.transaction():
                 return work()
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError) as error:
             raise SpoolError(f"{self._path}: {error}") from error

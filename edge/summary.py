@@ -4,7 +4,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from edge.pipeline import Described
-from edge.shelf import Backlog
+from edge.stock import Backlog
 from wire.packet import layer_label
 
 _KEPT = 256  # segments reported one by one; an agent runs for months

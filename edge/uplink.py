@@ -1,37 +1,41 @@
 """Carries the spool to the broker, and the cloud's acknowledgement back to the spool.
 
-    at every connect   subscribe ack; births of earlier boots that left packets; birth; state ready
-    then               spool, oldest first, a window of messages at a time; gap records among its packets
-    on ack             the spool frees what the cloud has stored
+    at every connect   subscribe ack and cmd; births of earlier boots that left packets; birth; state ready
+    then               replies, telemetry; live packets; the backlog beside them, as far as the budget goes
+    when a key is old  birth with a new one
     at the end         what is left, up to a deadline; state sleeping
 
-PUBACK only opens the window: a broker may lose what it acknowledged. What the cloud does not
-acknowledge is offered again at the next connection, or after RESEND_S, ever more rarely.
+PUBACK only opens the window: a broker may lose what it acknowledged. What the cloud does not acknowledge
+is offered again at the next connection, or after a while: see edge/feed.py.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Event, Lock
 from typing import Literal
 
 import structlog
 
 from edge.backoff import Backoff
+from edge.bucket import Bucket
+from edge.commands import Commands
+from edge.downlink import Downlink
+from edge.feed import BACKLOG_S, RESEND_S, Feed
 from edge.link import Address, Link, LinkError, Message
-from edge.shelf import Spooled
+from edge.session import PlainSession, Session
 from edge.spool import Spool
+from edge.stock import Spooled
+from edge.watch import Watch
 from wire import documents
 from wire.documents import Birth, DocumentError, State
-from wire.envelope import Envelope, PlainEnvelope
-from wire.packet import Packet
+from wire.packet import Packet, PacketError
+from wire.telemetry import REPLY
 from wire.topics import DeviceTopics
 
-RESEND_S = 60.0
-RESEND_LIMIT_S = 3600.0
-BACKLOG_S = 10.0  # a packet that waited longer is history
 FAREWELL_S = 2.0
 STABLE_S = 10.0  # a connection that lasted less does not count as a success
+PATIENCE_S = 5.0  # the backlog waits so long for the first ack, which may say that the cloud has it
 _STEP_S = 0.1
 
 log = structlog.get_logger()
@@ -41,6 +45,30 @@ class UplinkError(RuntimeError):
     """Packets could not be delivered in the time given; the message says where they stay."""
 
 
+def _no_keyframe(camera: str) -> None:
+    """Nobody is there to make one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an uplink works with, where the defaults are not meant.
+
+    `keyframe` asks for one of a camera of which a packet could not be sent.
+    """
+
+    session: Session
+    bucket: Bucket
+    commands: Commands
+    watch: Watch | None = None
+    keyframe: Callable[[str], None] = _no_keyframe
+    resend_s: float = RESEND_S
+
+    @classmethod
+    def plain(cls, resend_s: float = RESEND_S) -> "Parts":
+        """Give those of an uplink that seals nothing, has no budget and obeys no command."""
+        return cls(PlainSession(), Bucket(None, 0), Commands({}), resend_s=resend_s)
+
+
 class Uplink:
     """Runs in one thread; `announce` may be called from others.
 
@@ -48,24 +76,19 @@ class Uplink:
     """
 
     def __init__(
-        self,
-        address: Address,
-        topics: DeviceTopics,
-        spool: Spool,
-        birth: Birth,
-        envelope: Callable[[], Envelope] = PlainEnvelope,
-        resend_s: float = RESEND_S,
+        self, address: Address, topics: DeviceTopics, spool: Spool, birth: Birth, parts: Parts | None = None
     ) -> None:
+        parts = parts or Parts.plain()
         self._address = address
         self._topics = topics
         self._spool = spool
-        self._new_envelope = envelope
-        self._envelope = envelope()
-        self._first_resend_s = resend_s
+        self._parts = parts
+        self._session = parts.session
+        self._feed = Feed(spool, parts.resend_s)
+        self._downlink = Downlink(topics, spool, parts.session, parts.commands)
         self._lock = Lock()
-        self._resend_s = resend_s
-        self._offered = 0  # position in the spool up to which packets were sent
-        self._offered_s = 0.0
+        self._refused_topics = set[str]()  # on this connection
+        self._connected_s = 0.0
         self._deadline_s: float | None = None
         self.announce(birth)
 
@@ -117,44 +140,92 @@ class Uplink:
         topics = self._topics
         will = self._state("lost")
         client_id = f"{topics.tenant}.{topics.site}.{topics.device}"  # some brokers refuse a slash here
-        link = Link(self._address, client_id, will, self._acknowledged)
+        link = Link(self._address, client_id, will, self._downlink.receive)
         try:
             self._greet(link)
             log.info("uplink is up", broker=str(self._address))
             while not self._is_over(finish, drain_timeout_s):
-                self._pump(link)
+                self._pump(link, time.monotonic())
                 link.step(_STEP_S)
+                self._give_up_refused(link)
             self._leave(link)
         finally:
             link.drop()
 
     def _greet(self, link: Link) -> None:
-        self._rewind()
-        self._envelope = self._new_envelope()
-        self._announced = False
-        link.subscribe(self._topics.ack)
+        self._connected_s = time.monotonic()
+        self._session.connect(self._connected_s)
+        self._downlink.connect()
+        self._feed.rewind()
+        self._refused_topics.clear()
+        link.subscribe(*self._downlink.filters)
         self._publish_births(link)
-        link.publish(self._state("ready"))
+        self._publish(link, self._state("ready"))
 
-    def _pump(self, link: Link) -> None:
+    def _pump(self, link: Link, now_s: float) -> None:
+        if self._session.is_due(now_s):
+            self._session.renew(now_s)
+            self._announced = False
         if not self._announced:
             self._publish_births(link)
         if not link.subscribed:
             return  # a retained ack may be about to free what would be sent in vain
-        self._resend_if_due()
-        room = link.window - link.in_flight
-        for item in self._spool.pending(room, self._offered) if room > 0 else ():
-            topic = self._topics.sem(item.camera)
-            link.publish(Message(topic, self._envelope.wrap(self._body(item), topic)))
-            self._offered = item.position
-            self._offered_s = time.monotonic()
+        self._tell(link, now_s)
+        if self._feed.resends(now_s):
+            log.warning("packets were not acknowledged, sending again")
+            self._publish_births(link)  # whoever lost the packets may have lost the birth
+        for item in self._feed.live(link.window - link.in_flight):
+            self._send(link, item)
+        if self._downlink.heard or now_s - self._connected_s >= PATIENCE_S:
+            self._send_backlog(link, now_s)
+
+    def _send_backlog(self, link: Link, now_s: float) -> None:
+        for item in self._feed.backlog(link.window - link.in_flight):
+            if not self._parts.bucket.admits(len(item.body), now_s):
+                return
+            self._send(link, item)
+
+    def _send(self, link: Link, item: Spooled) -> None:
+        topic = self._topics.sem(item.camera)
+        self._feed.sent(item)
+        if topic in self._refused_topics:
+            return
+        try:
+            payload = self._session.seal(self._body(item), topic)
+        except PacketError as error:  # whoever wrote this, it must not hold the others up
+            self._give_up(item.position, topic, str(error))
+            return
+        message = Message(topic, payload, position=item.position)
+        if link.takes(message):
+            self._publish(link, message)
+        else:
+            self._give_up(item.position, topic, "the broker takes no packet of this size")
+
+    def _tell(self, link: Link, now_s: float) -> None:
+        topic = self._topics.telemetry
+        for reply in self._parts.commands.replies():
+            body = bytes((REPLY,)) + documents.encode(reply)
+            message = Message(topic, self._session.seal(body, topic))
+            if link.takes(message):
+                self._publish(link, message)
+        record = None if self._parts.watch is None else self._parts.watch.due(now_s)
+        if record is not None:
+            self._publish(link, Message(topic, self._session.seal(bytes(record), topic), qos=0))
 
     def _publish_births(self, link: Link) -> None:
         for earlier in self._spool.earlier_births():
-            link.publish(Message(self._topics.birth, earlier))
+            try:
+                birth = documents.decode_birth(earlier)
+            except DocumentError as error:
+                log.warning("birth of an earlier boot is not readable", reason=str(error))
+                continue
+            self._publish(link, Message(self._topics.birth, self._session.earlier_birth(birth)))
         with self._lock:
             birth, self._announced = self._birth, True
-        link.publish(Message(self._topics.birth, documents.encode(birth), retain=True))
+        self._publish(link, Message(self._topics.birth, self._session.birth(birth), retain=True))
+
+    def _publish(self, link: Link, message: Message) -> None:
+        self._parts.bucket.take(link.publish(message), time.monotonic())
 
     def _body(self, item: Spooled) -> bytes:
         """Mark what is not live any more: a packet of an earlier boot, or one that waited."""
@@ -164,38 +235,29 @@ class Uplink:
         packet = Packet.parse(item.body)
         return bytes(replace(packet, historical=True, boot_id=item.boot_id if foreign else None))
 
-    def _rewind(self) -> None:
-        """Offer everything that waits again, from the oldest on."""
-        self._offered = 0
-        self._offered_s = time.monotonic()
+    def _give_up_refused(self, link: Link) -> None:
+        for refusal in link.take_refused():
+            topic = refusal.message.topic
+            if topic in (self._topics.birth, self._topics.state):
+                raise LinkError(f"{self._address}: broker refuses {topic}: {refusal.reason}: enrolled?")
+            if refusal.too_large and refusal.message.position:
+                self._give_up(refusal.message.position, topic, refusal.reason)
+            elif topic not in self._refused_topics:
+                self._refused_topics.add(topic)  # the others go on; a camera's packets wait
+                log.error("broker refuses a topic: is it enrolled?", topic=topic, reason=refusal.reason)
 
-    def _resend_if_due(self) -> None:
-        waited_s = time.monotonic() - self._offered_s
-        if self._offered and waited_s >= self._resend_s and self._spool.backlog().waiting:
-            log.warning("packets were not acknowledged, sending again", waited_s=round(waited_s))
-            self._resend_s = min(self._resend_s * 2, RESEND_LIMIT_S)
-            self._rewind()
-            self._announced = False  # whoever lost the packets may have lost the birth
-
-    def _acknowledged(self, payload: bytes) -> None:
-        try:
-            ack = documents.decode_ack(payload)
-        except DocumentError as error:
-            log.warning("ack is not readable", reason=str(error))
-            return
-        freed = sum(
-            self._spool.acknowledge(bytes.fromhex(boot), watermark) for boot, watermark in ack.boots.items()
-        )
-        if freed:
-            self._resend_s = self._first_resend_s
-            self._offered_s = time.monotonic()
+    def _give_up(self, position: int, topic: str, reason: str) -> None:
+        """Leave a gap record in the place of a packet, so that it does not hold the others up."""
+        log.error("packet is given up", topic=topic, reason=reason)
+        self._spool.refuse(position)
+        self._parts.keyframe(topic.split("/")[-2])  # what follows builds on it
 
     def _state(self, state: Literal["ready", "sleeping", "lost"]) -> Message:
         document = State(state=state, boot_id=self._spool.boot_id.hex())
         return Message(self._topics.state, documents.encode(document), retain=True)
 
     def _leave(self, link: Link) -> None:
-        link.publish(self._state("sleeping"))
+        self._publish(link, self._state("sleeping"))
         deadline_s = time.monotonic() + FAREWELL_S
         while link.in_flight and time.monotonic() < deadline_s:
             link.step(_STEP_S)

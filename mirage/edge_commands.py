@@ -1,5 +1,6 @@
 """`mirage edge …`: the agent on a device."""
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -10,6 +11,12 @@ import typer
 app = typer.Typer(help="The agent that runs on a device.", no_args_is_help=True, add_completion=False)
 
 Config = Annotated[Path, typer.Option("--config", metavar="FILE.toml", help="What edge/config.py describes.")]
+
+
+def _credentials() -> Path | None:
+    """Where systemd hands over keys, if it does."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(folder) if folder else None
 
 
 @app.command(epilog="Example: mirage edge run --config /etc/mirage/edge.toml")
@@ -32,7 +39,7 @@ def run(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    summary = agent.run(load(config), stop, drain_timeout)
+    summary = agent.run(load(config), stop, drain_timeout, _credentials())
     if json:
         print_line(as_json(summary))
 
@@ -44,7 +51,7 @@ def doctor(config: Config) -> None:
     from edge.doctor import examine
     from mirage.output import print_line
 
-    findings = examine(load(config))
+    findings = examine(load(config), _credentials())
     for finding in findings:
         print_line(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.detail}")
     if not all(finding.ok for finding in findings):

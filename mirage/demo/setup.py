@@ -16,6 +16,7 @@ id = "edge-1"
 [broker]
 host = "127.0.0.1"
 port = {broker_port}
+envelope = "none"
 
 [bundle]
 path = {bundle}

@@ -7,13 +7,17 @@ from pathlib import Path
 from edge.config import Config, load
 from tests.edge.cloud import TOPICS
 
+LAB = 'envelope = "none"'
 
-def write_config(folder: Path, port: int, bundle: Path, cameras: Mapping[str, str], more: str = "") -> Path:
-    """Write edge.toml for cameras (name: source); `more` is put behind it."""
+
+def write_config(
+    folder: Path, port: int, bundle: Path, cameras: Mapping[str, str], more: str = "", *, broker: str = LAB
+) -> Path:
+    """Write edge.toml for cameras (name: source); `more` is put behind it, `broker` into that section."""
     lines = [
         "[device]",
         f'tenant = "{TOPICS.tenant}"\nsite = "{TOPICS.site}"\nid = "{TOPICS.device}"',
-        f'[broker]\nhost = "127.0.0.1"\nport = {port}',
+        f'[broker]\nhost = "127.0.0.1"\nport = {port}\n{broker}',
         f"[bundle]\npath = {json.dumps(str(bundle))}",
         '[spool]\npath = "spool.db"',
     ]
@@ -25,5 +29,7 @@ def write_config(folder: Path, port: int, bundle: Path, cameras: Mapping[str, st
     return path
 
 
-def config_of(folder: Path, port: int, bundle: Path, cameras: Mapping[str, str], more: str = "") -> Config:
-    return load(write_config(folder, port, bundle, cameras, more))
+def config_of(
+    folder: Path, port: int, bundle: Path, cameras: Mapping[str, str], more: str = "", *, broker: str = LAB
+) -> Config:
+    return load(write_config(folder, port, bundle, cameras, more, broker=broker))

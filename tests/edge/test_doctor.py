@@ -35,7 +35,8 @@ def test_a_device_where_everything_works_is_healthy(
     assert list(found) == [
         "software", "opencv", "onnxruntime", "gpu", "bundle", "models",
         "graph sender/encoder_model.onnx", "graph sender/decoder_model_merged.onnx",
-        "graph sender/appearance_encoder.onnx", "spool", "broker", "camera door",
+        "graph sender/appearance_encoder.onnx", "spool", "envelope", "broker",
+        "camera door",
     ]  # fmt: skip
     assert re.fullmatch(r"\w+, \d+\.\d ms", found["graph sender/encoder_model.onnx"].detail)
     assert re.fullmatch(r"\w+, \d+\.\d ms a step", found["graph sender/decoder_model_merged.onnx"].detail)

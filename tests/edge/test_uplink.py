@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from edge.link import Address, Link, LinkError, Message
 from edge.spool import Spool
-from edge.uplink import Uplink
+from edge.uplink import Parts, Uplink
 from mirage.demo.broker import LoopbackBroker, free_port
 from mirage.demo.proxy import CountingProxy
 from tests.descriptors import open_sockets
@@ -42,6 +42,10 @@ def birth_of(spool: Spool, *cameras: str) -> Birth:
     )
 
 
+def ignore(_topic: str, _payload: bytes) -> None:
+    """Take a message and do nothing with it."""
+
+
 def fill(spool: Spool, *sequences: int) -> None:
     for sequence in sequences:
         spool.append(sequence, "door", packet(sequence))
@@ -61,8 +65,9 @@ def running(uplink: Uplink, drain_s: float = DRAIN_S) -> Iterator[threading.Even
         assert not thread.is_alive()
 
 
-def uplink_to(port: int, spool: Spool, resend_s: float = 60.0) -> Uplink:
-    return Uplink(Address("127.0.0.1", port), TOPICS, spool, birth_of(spool, "door"), resend_s=resend_s)
+def uplink_to(port: int, spool: Spool, resend_s: float = 60.0, answer_s: float = 30.0) -> Uplink:
+    address = Address("127.0.0.1", port, connect_s=5.0, answer_s=answer_s)
+    return Uplink(address, TOPICS, spool, birth_of(spool, "door"), Parts.plain(resend_s=resend_s))
 
 
 def test_packets_reach_the_cloud_behind_the_birth_and_leave_the_spool(
@@ -237,7 +242,7 @@ def test_an_unreadable_acknowledgement_is_ignored(broker: LoopbackBroker, cloud:
 
 def test_a_connection_that_breaks_leaves_the_will(broker: LoopbackBroker, cloud: Cloud) -> None:
     will = Message(TOPICS.state, b'{"state":"lost","boot_id":"0123456789abcdef"}', retain=True)
-    link = Link(Address("127.0.0.1", broker.port), "jetson-1", will, lambda _: None)
+    link = Link(Address("127.0.0.1", broker.port), "jetson-1", will, ignore)
     link.drop()
     wait_for(lambda: cloud.states == ["lost"])
 
@@ -245,7 +250,7 @@ def test_a_connection_that_breaks_leaves_the_will(broker: LoopbackBroker, cloud:
 def test_a_device_that_was_cut_off_is_let_in_again(broker: LoopbackBroker, cloud: Cloud) -> None:
     will = Message(TOPICS.state, b'{"state":"lost","boot_id":"0123456789abcdef"}', retain=True)
     for rounds in range(1, 4):
-        link = Link(Address("127.0.0.1", broker.port), "jetson-1", will, lambda _: None)
+        link = Link(Address("127.0.0.1", broker.port), "jetson-1", will, ignore)
         link.publish(Message(TOPICS.state, b'{"state":"ready","boot_id":"0123456789abcdef"}', retain=True))
         while link.in_flight:
             link.step(0.1)
@@ -258,7 +263,7 @@ def test_a_device_that_was_cut_off_is_let_in_again(broker: LoopbackBroker, cloud
 def test_a_link_without_a_broker_is_an_error_that_names_the_address() -> None:
     port = free_port()
     with pytest.raises(LinkError, match=f"127.0.0.1:{port}: "):
-        Link(Address("127.0.0.1", port), "jetson-1", None, lambda _: None)
+        Link(Address("127.0.0.1", port), "jetson-1", None, ignore)
 
 
 def test_a_link_that_is_dropped_leaves_no_socket_to_the_garbage_collector(broker: LoopbackBroker) -> None:
@@ -266,7 +271,7 @@ def test_a_link_that_is_dropped_leaves_no_socket_to_the_garbage_collector(broker
     gc.disable()
     try:
         before = open_sockets()
-        link = Link(Address("127.0.0.1", broker.port), "jetson-1", None, lambda _: None)
+        link = Link(Address("127.0.0.1", broker.port), "jetson-1", None, ignore)
         link.step(0.1)
         assert open_sockets() > before
         link.drop()
@@ -279,7 +284,7 @@ def test_a_link_that_is_dropped_leaves_no_socket_to_the_garbage_collector(broker
 def test_the_second_packet_of_a_camera_goes_without_its_topic(broker: LoopbackBroker) -> None:
     proxy = CountingProxy("127.0.0.1", broker.port)
     proxy.start()
-    link = Link(Address("127.0.0.1", proxy.port), "jetson-1", None, lambda _: None)
+    link = Link(Address("127.0.0.1", proxy.port), "jetson-1", None, ignore)
     sizes = []
     for _ in range(2):
         before = published_bytes(proxy)

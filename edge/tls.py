@@ -1,0 +1,61 @@
+"""Mutual TLS: the broker proves itself to the device, and the device to the broker."""
+
+import re
+import ssl
+from dataclasses import dataclass
+
+_OPENSSL = re.compile(r"\[SSL: ([A-Z0-9_]+)\].*", re.DOTALL)
+
+
+class TlsError(ValueError):
+    """A file cannot be used for TLS; `file` is its path and `reason` says why."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.file = file
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Paths of PEM files: who signs the broker's certificate, and the device's own certificate and key."""
+
+    ca: str
+    certificate: str
+    key: str
+
+    def context(self) -> ssl.SSLContext:
+        """Read the files, or raise TlsError. At each connection: a renewed certificate needs no restart."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the broker's certificate and its name
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_verify_locations(self.ca)
+        except OSError as error:
+            raise TlsError(self.ca, reason_of(error, "is no PEM file of certificates")) from error
+        try:
+            context.load_cert_chain(self.certificate, self.key, password="")  # else it would ask
+        except OSError as error:
+            wrong = f"is no certificate in PEM of the key {self.key}"
+            raise TlsError(self.certificate, reason_of(error, wrong)) from error
+        return context
+
+
+def reason_of(error: OSError, otherwise: str = "") -> str:
+    """Say what went wrong on the way to a connection, without the names of OpenSSL's source files.
+
+    `otherwise` is said for files in which OpenSSL finds nothing to name.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate of the broker is refused: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return otherwise or without_source(str(error))
+    return error.strerror or str(error)
+
+
+def without_source(text: str) -> str:
+    """Shorten what OpenSSL says in a longer text.
+
+    >>> without_source("failed: [SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert ... (_ssl.c:2580)")
+    'failed: TLS: tlsv13 alert certificate required'
+    """
+    return _OPENSSL.sub(lambda found: f"TLS: {found[1].replace('_', ' ').lower()}", text)
