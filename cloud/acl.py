@@ -17,7 +17,6 @@ from wire.topics import (
     BIRTH_FILTER,
     PREFIX,
     STATE_FILTER,
-    TELEMETRY_FILTER,
     VERBS,
     TopicError,
     check_id,
@@ -71,7 +70,7 @@ def of_cloud(name: str) -> Grant:
     """Let an ingest process hear all devices, answer, command, and tell third parties."""
     return Grant(
         _role("cloud", name),
-        reads=(BIRTH_FILTER, STATE_FILTER, TELEMETRY_FILTER, sem_filter(None)),
+        reads=(BIRTH_FILTER, STATE_FILTER, f"{_ALL_DEVICES}/telemetry", sem_filter(None)),
         writes=(
             f"{_ALL_DEVICES}/ack",
             *(f"{_ALL_DEVICES}/cmd/{verb}" for verb in VERBS),
