@@ -13,12 +13,9 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
-    SECP256R1,
     EllipticCurvePrivateKey,
     EllipticCurvePublicKey,
 )
@@ -26,25 +23,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from wire.topics import DeviceTopics, TopicError
+from cloud.certificate import AuthorityError, check_key, extension_of, uri_of
+from wire.topics import DeviceTopics
 
-SCHEME = "mirage:"
-MAX_PEM_BYTES = 16_384
 _USAGES = (
     "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
     "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
 )  # fmt: skip
-# What cryptography raises over damaged input: not all of them are ValueErrors.
-_UNREADABLE = (
-    ValueError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)  # fmt: skip
-_Subject = x509.Certificate | x509.CertificateSigningRequest
-_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
-
-
-class AuthorityError(ValueError):
-    """A certificate, a request or a name cannot be used; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +56,14 @@ class Authority:
     def __post_init__(self) -> None:
         if self.certificate.public_key() != self.key.public_key():
             raise AuthorityError("the authority's key is not that of its certificate")
-        constraints = _extension(self.certificate, x509.BasicConstraints)
+        constraints = extension_of(self.certificate, x509.BasicConstraints)
         if constraints is None or not constraints.ca:
             raise AuthorityError("the certificate may not sign others")
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a device's certificate or its request says: which device, and its key."""
-
-    device: DeviceTopics
-    public_key: EllipticCurvePublicKey
-
-
 def new_authority(key: EllipticCurvePrivateKey, name: str, validity: Validity) -> Authority:
     """Make an authority that trusts itself."""
-    public_key = _checked(key.public_key())
+    public_key = check_key(key.public_key())
     builder = (
         _begun(_named(name), _named(name), public_key, validity)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -139,70 +116,6 @@ def revocation_list(authority: Authority, serials: Iterable[int], number: int, v
     return builder.sign(authority.key, SHA256()).public_bytes(Encoding.PEM)
 
 
-def uri_of(device: DeviceTopics) -> str:
-    """Say which device this is, as certificates do."""
-    return f"{SCHEME}{device.tenant}/{device.site}/{device.device}"
-
-
-def identity_of(pem: bytes) -> Identity:
-    """Read a device's certificate or request. That a request is signed with its own key is checked.
-
-    Nothing says who issued a certificate: whoever enrols it vouches for it.
-    """
-    try:
-        return _identity(_read(pem))
-    except AuthorityError:
-        raise
-    except _UNREADABLE as error:
-        raise AuthorityError(f"the certificate or request is damaged: {error}") from error
-
-
-def device_named(name: str) -> DeviceTopics:
-    """Read TENANT/SITE/DEVICE."""
-    parts = name.split("/")
-    if len(parts) != 3:
-        raise AuthorityError(f"{name!r} is not TENANT/SITE/DEVICE")
-    try:
-        return DeviceTopics(*parts)
-    except TopicError as error:
-        raise AuthorityError(str(error)) from error
-
-
-def certificate_of(pem: bytes) -> x509.Certificate:
-    """Read a certificate."""
-    subject = _read(pem)
-    if not isinstance(subject, x509.Certificate):
-        raise AuthorityError("this is a request, not a certificate")
-    return subject
-
-
-def _read(pem: bytes) -> _Subject:
-    if len(pem) > MAX_PEM_BYTES:
-        raise AuthorityError(f"{len(pem)} bytes are too many for a certificate or a request")
-    try:
-        if b"CERTIFICATE REQUEST-----" in pem:
-            return x509.load_pem_x509_csr(pem)
-        return x509.load_pem_x509_certificate(pem)
-    except _UNREADABLE as error:
-        raise AuthorityError(f"no certificate or request in PEM: {error}") from error
-
-
-def _identity(subject: _Subject) -> Identity:
-    key = _checked(subject.public_key())
-    if isinstance(subject, x509.CertificateSigningRequest) and not subject.is_signature_valid:
-        raise AuthorityError("the request is not signed with the key that it names")
-    names = _extension(subject, x509.SubjectAlternativeName)
-    uris = [] if names is None else names.get_values_for_type(x509.UniformResourceIdentifier)
-    ours = [uri.removeprefix(SCHEME) for uri in uris if uri.startswith(SCHEME)]
-    if len(ours) != 1:
-        raise AuthorityError(f"{len(ours)} names of the form {SCHEME}TENANT/SITE/DEVICE, not one")
-    device = device_named(ours[0])
-    common = [attribute.value for attribute in subject.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    if common != [device.device]:
-        raise AuthorityError(f"common name {common} is not the device {device.device!r}")
-    return Identity(device, key)
-
-
 def _leaf(
     authority: Authority,
     key: EllipticCurvePublicKey,
@@ -215,7 +128,7 @@ def _leaf(
     if validity.until.replace(microsecond=0) > ends:
         raise AuthorityError(f"a certificate until {validity.until} would outlive its authority")
     builder = (
-        _begun(_named(name), authority.certificate.subject, _checked(key), validity)
+        _begun(_named(name), authority.certificate.subject, check_key(key), validity)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage("digital_signature"), critical=True)
         .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
@@ -239,15 +152,6 @@ def _begun(
         .not_valid_before(validity.since)
         .not_valid_after(validity.until)
     )
-
-
-def _checked(key: object) -> EllipticCurvePublicKey:
-    """Let only P-256 pass: TPMs have it, and it is what births are signed with."""
-    if not isinstance(key, EllipticCurvePublicKey):
-        raise AuthorityError(f"key is {type(key).__name__}, not of the curve P-256")
-    if not isinstance(key.curve, SECP256R1):
-        raise AuthorityError(f"key is of the curve {key.curve.name}, not P-256")
-    return key
 
 
 def _named(name: str) -> x509.Name:
@@ -274,10 +178,3 @@ def _issuer(authority: Authority) -> x509.AuthorityKeyIdentifier:
 
 def _usage(*allowed: str) -> x509.KeyUsage:
     return x509.KeyUsage(**{usage: usage in allowed for usage in _USAGES})
-
-
-def _extension(subject: _Subject, kind: type[_Extension]) -> _Extension | None:
-    try:
-        return subject.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None

@@ -16,17 +16,14 @@ from cryptography.x509.oid import NameOID
 
 from cloud.authority import (
     Authority,
-    AuthorityError,
     Validity,
-    certificate_of,
     client_certificate,
     device_certificate,
-    device_named,
-    identity_of,
     new_authority,
     revocation_list,
     server_certificate,
 )
+from cloud.certificate import AuthorityError, certificate_of, device_named, identity_of
 from mirage.errors import InputError
 from mirage.output import print_line, read_input, write_whole
 from mirage.secret_file import new_signing_key, read_signing_key, refuse_existing, write_key

@@ -14,7 +14,7 @@ from rich.table import Table
 from cloud import acl as access
 from cloud import enrolment as register
 from cloud.acl import Grant
-from cloud.authority import AuthorityError, identity_of
+from cloud.certificate import AuthorityError, identity_of
 from cloud.clock import wall_ms
 from cloud.config import load
 from cloud.enrolment import Enrolment

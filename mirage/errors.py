@@ -22,7 +22,7 @@ _MISTAKES = (
     ("edge.config", "ConfigError"),
     ("edge.profile", "ProfileError"),
     ("cloud.acl", "AclError"),
-    ("cloud.authority", "AuthorityError"),
+    ("cloud.certificate", "AuthorityError"),
     ("cloud.config", "ConfigError"),
     ("cloud.enrolment", "EnrolmentError"),
     ("cloud.render.anchors", "AnchorError"),

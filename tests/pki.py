@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cloud.authority import (
     Authority,
     Validity,
-    certificate_of,
     client_certificate,
     device_certificate,
     new_authority,
     revocation_list,
     server_certificate,
 )
+from cloud.certificate import certificate_of
 from wire.topics import DeviceTopics
 
 _MINUTE = timedelta(minutes=1)

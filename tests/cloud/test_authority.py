@@ -17,15 +17,13 @@ from cryptography.x509.oid import NameOID
 
 from cloud.authority import (
     Authority,
-    AuthorityError,
     Validity,
-    certificate_of,
     client_certificate,
     device_certificate,
-    identity_of,
     new_authority,
     server_certificate,
 )
+from cloud.certificate import AuthorityError, certificate_of, identity_of
 from tests.pki import EXPIRED, VALID, Pki, new_key
 from wire.topics import DeviceTopics
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from cloud import config as cloud_config
 from cloud.acl import Grant, acl
-from cloud.authority import identity_of
+from cloud.certificate import identity_of
 from cloud.enrolment import Enrolment
 from edge import config as edge_config
 from mirage.demo.broker import free_port

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner
 
 from cloud.acl import AclError
-from cloud.authority import AuthorityError, identity_of
+from cloud.certificate import AuthorityError, identity_of
 from cloud.enrolment import EnrolmentError
 from mirage import authority, enrolment
 from mirage.cli import app
