@@ -42,7 +42,7 @@ class AckPace:
         return gathered_ms if sent_ms is None else max(gathered_ms, sent_ms + self._interval_ms)
 
 
-def ack_of(session: Session, device_id: int) -> tuple[str, Ack]:
+def ack_of(session: Session, device_id: int, now_ms: int) -> tuple[str, Ack]:
     """Give topic and content of a device's acknowledgement, as the store has it now."""
     device = session.get_one(DeviceRow, device_id)
     boots = session.scalars(
@@ -57,4 +57,4 @@ def ack_of(session: Session, device_id: int) -> tuple[str, Ack]:
         claim = Watermark.parse(boot.highest, boot.holes).acknowledged()
         if claim is not None and boot.changed_ms >= (born_ms or 0):
             claims[boot.boot_hex] = claim
-    return DeviceTopics(device.tenant, device.site, device.name).ack, Ack(claims)
+    return DeviceTopics(device.tenant, device.site, device.name).ack, Ack(claims, now_ms)

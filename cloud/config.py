@@ -1,6 +1,10 @@
 """The cloud's settings, from one TOML file. Unknown keys are errors that name the key.
 
-    [broker]   host, port = 1883, group = "cloud", envelope = "none", ack_interval_s = 5.0
+    [broker]   host, port = 1883 (8883 with ca), group = "cloud", client = "mirage-cloud",
+               envelope = "sealed" (or "none"), ack_interval_s = 5.0;
+               ca = "ca.pem", certificate = "cloud.pem", key = "cloud-tls.key"
+    [security] key = "cloud.key" (or "credential:NAME"), old_keys = []
+    [limits]   device_packets_per_s = 100, device_burst = 2000, device_bytes_per_s, device_burst_bytes
     [store]    url = "sqlite:///store.db", objects = "objects"
     [bundle]   paths = ["models/tiny"]
     [serve]    host = "127.0.0.1", port = 8080
@@ -18,11 +22,13 @@ from msgspec.structs import replace
 
 from cloud.render.anchors import AnchorError, Anchors, read_anchors
 from wire import topics
+from wire.packet import MAX_FRAME
 from wire.policy import Policy, PolicyError
 from wire.toml import TomlError, parse_as
 from wire.topics import TopicError
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
+CREDENTIAL = "credential:"
 _SQLITE = "sqlite:///"
 
 
@@ -34,16 +40,51 @@ class Broker(Struct, frozen=True, forbid_unknown_fields=True):
     """Where packets come from.
 
     Several clouds may share the work as one `group` ("": this one alone gets everything); each of them
-    needs its own `client`, under which the broker keeps what came while it was away. Sealed envelopes need
-    enrolment, which this version does not know.
+    needs its own `client`, under which the broker keeps what came while it was away. With `ca`, the broker
+    must have a certificate of that authority for `host`; `certificate` and `key` are ours for it. With
+    envelope "none" the broker is trusted: everyone who may publish is believed, and whoever may subscribe
+    reads along.
     """
 
     host: Annotated[str, Meta(min_length=1)]
-    port: Port = 1883
+    port: Port | None = None
     group: str = "cloud"
     client: str = "mirage-cloud"
-    envelope: Literal["none"] = "none"
+    envelope: Literal["sealed", "none"] = "sealed"
     ack_interval_s: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("broker.certificate and broker.key go together")
+        if self.certificate is not None and self.ca is None:
+            raise ValueError("broker.certificate needs broker.ca")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port; the port is the usual one unless it is given."""
+        return self.host, self.port or (1883 if self.ca is None else 8883)
+
+
+class Security(Struct, frozen=True, forbid_unknown_fields=True):
+    """The private keys (X25519, PEM) that open births: files, or credentials of the service manager.
+
+    Births are wrapped for `key`; `old_keys` open those of devices that have the public half of an older one.
+    """
+
+    key: str = "cloud.key"
+    old_keys: tuple[str, ...] = ()
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one device may send: over time, and at once after a pause. What is beyond comes again later."""
+
+    device_packets_per_s: Annotated[float, Meta(gt=0)] = 100.0
+    device_burst: Annotated[int, Meta(ge=1)] = 2000
+    device_bytes_per_s: Annotated[float, Meta(gt=0)] = 262_144.0
+    device_burst_bytes: Annotated[int, Meta(ge=MAX_FRAME)] = 4_194_304
 
 
 class StorePlace(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +138,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     broker: Broker
     bundle: BundlePaths
     store: StorePlace = StorePlace()
+    security: Security = Security()
+    limits: Limits = Limits()
     serve: Serve = Serve()
     render: Render = Render()
 
@@ -144,4 +187,26 @@ def _with_paths_below(config: Config, folder: Path) -> Config:
     store = replace(config.store, url=url, objects=objects)
     bundle = replace(config.bundle, paths=tuple(str(folder / path) for path in config.bundle.paths))
     render = replace(config.render, anchors=tuple(str(folder / name) for name in config.render.anchors))
-    return replace(config, store=store, bundle=bundle, render=render)
+    return replace(
+        config,
+        broker=_broker_below(config.broker, folder),
+        security=_security_below(config.security, folder),
+        store=store,
+        bundle=bundle,
+        render=render,
+    )
+
+
+def _broker_below(broker: Broker, folder: Path) -> Broker:
+    ca, certificate, key = (
+        None if name is None else str(folder / name) for name in (broker.ca, broker.certificate, broker.key)
+    )
+    return replace(broker, ca=ca, certificate=certificate, key=key)
+
+
+def _security_below(security: Security, folder: Path) -> Security:
+    key, *old_keys = (
+        name if name.startswith(CREDENTIAL) else str(folder / name)
+        for name in (security.key, *security.old_keys)
+    )
+    return Security(key, tuple(old_keys))

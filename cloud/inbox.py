@@ -1,163 +1,228 @@
-"""What comes from the broker becomes rows. No I/O but the session's.
+"""What comes from the broker becomes rows, a batch at a time.
 
-    birth --> boots, cameras; frames that waited for it are read again
-    state --> boots
-    sem   --> packets, segments, jobs | pending: its boot is unknown | quarantine: nobody can read it
+    birth      --> boots, cameras, keys; frames that waited for it are read again
+    state      --> boots
+    sem        --> packets | pending: its key or boot is unknown | quarantine: nobody can read it, or may
+    telemetry  --> telemetry, commands
 
-The same message twice is the same rows once.
+Frames are opened and parsed before the transaction begins: it is short, and only one process writes at a
+time. The same message twice is the same rows once.
 """
 
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cloud.index import Index
-from cloud.intake import Intake, MisplacedError
-from cloud.registry import boot_row, device_row, register
-from cloud.schema import DeviceRow, PendingRow, QuarantineRow
-from wire import documents, topics
-from wire.documents import DocumentError
-from wire.envelope import Envelope
-from wire.packet import Packet, PacketError
+from cloud import intake, pending, telemetry
+from cloud.births import Births, Newborn, register
+from cloud.intake import Opened
+from cloud.message import Message, Outcome, Receipt
+from cloud.opening import Opener, Opening
+from cloud.quarantine import quarantine
+from cloud.registry import Registry
+from cloud.schema import BootRow, DeviceRow
+from cloud.states import States
+from cloud.store import Store
+from wire import documents, gap, topics
+from wire.documents import DocumentError, Reply, State
+from wire.packet import Layer, Packet, PacketError, as_live
+from wire.telemetry import Telemetry, TelemetryError
 from wire.topics import Topic, TopicError
 
-MAX_PENDING = 4096  # frames that a device without a birth may leave: two hours of one camera
-MAX_QUARANTINE = 10_000  # rows; the oldest go
+_REFUSALS = (TopicError, DocumentError, PacketError, TelemetryError)
+_parse_topic = lru_cache(maxsize=65_536)(topics.parse)
 
 
-class Outcome(Enum):
-    """What became of a message."""
-
-    STORED = "stored"
-    DUPLICATE = "duplicate"
-    PENDING = "pending"
-    QUARANTINED = "quarantined"
-    BIRTH = "birth"
-    STATE = "state"
-    IGNORED = "ignored"
+class _Refused(NamedTuple):
+    reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message as the broker delivered it."""
-
-    topic: str
-    payload: bytes
-    received_ms: int
+class _Waits(NamedTuple):
+    device_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of a message, and the device (row id) that is owed an acknowledgement for it."""
+class _Said(NamedTuple):
+    opening: Opening
+    said: Telemetry | Reply
 
-    outcome: Outcome
-    owed: int | None = None
+
+class _Stated(NamedTuple):
+    topic: Topic
+    device_id: int | None
+    state: State
+
+
+_Read = Opened | _Waits | _Refused | _Said | _Stated | None  # None: nothing to be done
 
 
 class Inbox:
-    """Accepts messages one by one, within the caller's transaction."""
+    """Accepts messages. For one thread; raises StoreError, and then nothing of the batch is stored."""
 
-    def __init__(self, index: Index, intake: Intake, envelope: Envelope) -> None:
-        self._index = index
-        self._intake = intake
-        self._envelope = envelope
+    def __init__(self, store: Store, registry: Registry, births: Births, opener: Opener) -> None:
+        self._store = store
+        self._registry = registry
+        self._births = births
+        self._opener = opener
+        self._states = States()
+        self._current: dict[int, int | None] = {}  # boots of devices, during one batch
 
-    def accept(self, session: Session, message: Message) -> Receipt:
-        """Store one message. Bad content never raises: it goes to quarantine."""
+    def accept(self, messages: Sequence[Message]) -> list[Receipt]:
+        """Store messages, durable on return; births first, because what came with them may need them."""
+        receipts = [Receipt(Outcome.IGNORED)] * len(messages)
+        births, others = list[int](), list[int]()
+        for index, message in enumerate(messages):
+            (births if message.topic.endswith("/birth") else others).append(index)
+        for indices, taken in ((births, self._take_births), (others, self._take)):
+            if indices:
+                for index, receipt in zip(indices, taken([messages[i] for i in indices]), strict=True):
+                    receipts[index] = receipt
+        return receipts
+
+    def refuse(self, message: Message, reason: str) -> Receipt:
+        """Put away a message that could not be accepted for a reason that nobody foresaw."""
+        with self._store.write() as session:
+            quarantine(session, message, reason)
+        return Receipt(Outcome.QUARANTINED)
+
+    def revive(self) -> list[int]:
+        """Read what waits for births that have come meanwhile; give the devices that are owed an answer."""
+        with self._store.read() as session:
+            devices = pending.waiting_devices(session)
+        return [device_id for device_id in devices if self._revive(device_id)]
+
+    def _take_births(self, messages: Sequence[Message]) -> list[Receipt]:
+        checked = [self._check(message) for message in messages]
+        receipts, devices = list[Receipt](), set[int]()
+        with self._store.write() as session:
+            for message, born in zip(messages, checked, strict=True):
+                if isinstance(born, Newborn):
+                    early = self._states.early(_parse_topic(message.topic), born.birth.boot_id)
+                    owed = register(session, born, early)
+                    devices.add(born.device_id)
+                    receipts.append(Receipt(Outcome.BIRTH, born.device_id if owed else None))
+                elif born is not None:
+                    quarantine(session, message, born.reason)
+                    receipts.append(Receipt(Outcome.QUARANTINED))
+                else:
+                    receipts.append(Receipt(Outcome.IGNORED))
+        revived = {device_id for device_id in devices if self._revive(device_id)}
+        return [
+            Receipt(receipt.outcome, born.device_id)
+            if isinstance(born, Newborn) and born.device_id in revived
+            else receipt
+            for receipt, born in zip(receipts, checked, strict=True)
+        ]
+
+    def _check(self, message: Message) -> Newborn | _Refused | None:
+        if not message.payload:
+            return None  # a retained birth that was taken back
         try:
-            topic = topics.parse(message.topic)
-            if topic.leaf == "birth" and message.payload:
-                return self._birth(session, topic, message)
-            if topic.leaf == "state" and message.payload:
-                return _state(session, topic, message)
+            return self._births.check(_parse_topic(message.topic), message)
+        except _REFUSALS as error:
+            return _Refused(str(error))
+
+    def _take(self, messages: Sequence[Message]) -> list[Receipt]:
+        self._current.clear()
+        items = [(message, self._read(message)) for message in messages]
+        with self._store.write() as session:
+            return self._write_all(session, items)
+
+    def _write_all(
+        self, session: Session, items: Sequence[tuple[Message, _Read]], *, again: bool = False
+    ) -> list[Receipt]:
+        opened = [read for _, read in items if isinstance(read, Opened)]
+        stored = iter(intake.store(session, opened) if opened else ())
+        receipts = list[Receipt]()
+        for message, read in items:
+            if not isinstance(read, Opened):
+                receipts.append(self._write(session, message, read))
+                continue
+            outcome = next(stored)
+            if outcome is not Outcome.QUARANTINED:
+                receipts.append(Receipt(outcome, read.device_id))
+            elif read.certain or again:
+                reason = intake.misplaced(read.packet.sequence)
+                receipts.append(self._write(session, message, _Refused(reason)))
+            else:
+                # Births come under a filter of their own, so a new boot's packets may overtake its birth.
+                receipts.append(self._write(session, message, _Waits(read.device_id)))
+        return receipts
+
+    def _read(self, message: Message) -> _Read:
+        """Open and parse; takes no lock but for rows of names that were never heard before."""
+        try:
+            topic = _parse_topic(message.topic)
             if topic.leaf == "sem":
-                return self._sem(session, topic, message)
-        except (TopicError, DocumentError, PacketError) as error:
-            return _quarantine(session, message, str(error))
-        return Receipt(Outcome.IGNORED)  # a retained birth or state that was taken back
+                return self._read_sem(topic, message)
+            if topic.leaf == "telemetry":
+                opening = self._opener.open(topic, message.topic, message.payload, message.received_ms)
+                return None if opening is None else _Said(opening, telemetry.read(opening.body))
+            if topic.leaf == "state" and message.payload:
+                state = documents.decode_state(message.payload)
+                return _Stated(topic, self._registry.known_device(topic), state)
+        except _REFUSALS as error:
+            return _Refused(str(error))
+        return None
 
-    def _birth(self, session: Session, topic: Topic, message: Message) -> Receipt:
-        birth = documents.decode_birth(message.payload)
-        if birth.device != topic.device:
-            raise DocumentError(f"birth of {birth.device!r} came under the topic of {topic.device!r}")
-        device = device_row(session, topic, message.received_ms)
-        before = boot_row(session, device, birth.boot_id, message.received_ms).birth
-        boot = register(session, device, birth, message.payload, message.received_ms)
-        if before is not None:
-            by_ms = birth.boot_wall_ms - documents.decode_birth(before).boot_wall_ms
-            if by_ms:
-                self._index.shift(session, boot, by_ms)
-        elif boot.highest >= 0:
-            self._index.heal(session, boot, message.received_ms)
-        owed = self._read_pending(session, device)
-        return Receipt(Outcome.BIRTH, device.id if owed else None)
+    def _read_sem(self, topic: Topic, message: Message) -> Opened | _Waits:
+        name, frame, now_ms = message.topic, message.payload, message.received_ms
+        opening = self._opener.open(topic, name, frame, now_ms)
+        if opening is None:
+            return _Waits(self._registry.device(topic, now_ms))
+        packet = Packet.parse(opening.body)
+        device_id, boot_id = opening.device_id, opening.boot_id
+        certain = packet.boot_id is not None or boot_id is not None
+        if packet.boot_id is not None:
+            boot_id = self._registry.boot(device_id, packet.boot_id.hex(), now_ms)
+        if boot_id is None:
+            boot_id = self._current_boot(device_id)
+        if boot_id is None:
+            return _Waits(device_id)
+        lost = gap.decode(packet.layers[Layer.GAP]) if Layer.GAP in packet.layers else None
+        camera_id = self._registry.camera(device_id, topic.camera or "")
+        body = as_live(opening.body)
+        return Opened(device_id, boot_id, camera_id, packet, body, lost, len(frame), now_ms, certain)
 
-    def _read_pending(self, session: Session, device: DeviceRow) -> bool:
-        """Read what waited for a birth; tell whether any of it was stored."""
-        waiting = session.scalars(
-            select(PendingRow).where(PendingRow.device_id == device.id).order_by(PendingRow.id)
-        ).all()
-        stored = False
-        for row in waiting:
-            message = Message(row.topic, row.frame, row.received_ms)
-            session.delete(row)
-            try:
-                topic = topics.parse(row.topic)
-                packet = Packet.parse(self._envelope.unwrap(row.frame, row.topic))
-                stored |= self._intake.store(
-                    session, device, topic, packet, message.received_ms, len(row.frame)
-                )
-            except (TopicError, PacketError) as error:
-                _quarantine(session, message, str(error))
-        return stored
-
-    def _sem(self, session: Session, topic: Topic, message: Message) -> Receipt:
-        packet = Packet.parse(self._envelope.unwrap(message.payload, message.topic))
-        device = device_row(session, topic, message.received_ms)
-        if packet.boot_id is None and device.boot_hex is None:
-            return _postpone(session, device, message)
-        try:
-            stored = self._intake.store(
-                session, device, topic, packet, message.received_ms, len(message.payload)
+    def _current_boot(self, device_id: int) -> int | None:
+        """Give the boot of a device whose frames do not say it: that of its last birth."""
+        if device_id not in self._current:
+            query = (
+                select(BootRow.id)
+                .join(DeviceRow, DeviceRow.id == BootRow.device_id)
+                .where(DeviceRow.id == device_id, BootRow.boot_hex == DeviceRow.boot_hex)
             )
-        except MisplacedError:
-            # Births come under a filter of their own, so a new boot's packets may overtake its birth.
-            if packet.boot_id is not None:
-                raise
-            return _postpone(session, device, message)
-        return Receipt(Outcome.STORED if stored else Outcome.DUPLICATE, device.id)
+            with self._store.read() as session:
+                self._current[device_id] = session.scalar(query)
+        return self._current[device_id]
 
+    def _write(self, session: Session, message: Message, read: _Read) -> Receipt:
+        """Write whatever is no packet."""
+        if isinstance(read, _Waits):
+            pending.postpone(session, read.device_id, message)
+            return Receipt(Outcome.PENDING)
+        if isinstance(read, _Refused):
+            quarantine(session, message, read.reason)
+            return Receipt(Outcome.QUARANTINED)
+        if isinstance(read, _Said):
+            return Receipt(telemetry.note(session, read.opening, read.said, message.received_ms))
+        if isinstance(read, _Stated):
+            self._states.note(session, read.topic, read.device_id, read.state)
+            return Receipt(Outcome.STATE)
+        return Receipt(Outcome.IGNORED)
 
-def _state(session: Session, topic: Topic, message: Message) -> Receipt:
-    """Note a state with its own boot: a will of an earlier boot then says nothing about this one."""
-    state = documents.decode_state(message.payload)
-    device = device_row(session, topic, message.received_ms)
-    boot_row(session, device, state.boot_id, message.received_ms).state = state.state
-    return Receipt(Outcome.STATE)
-
-
-def _postpone(session: Session, device: DeviceRow, message: Message) -> Receipt:
-    waiting = select(func.count()).select_from(PendingRow).where(PendingRow.device_id == device.id)
-    if (session.scalar(waiting) or 0) >= MAX_PENDING:
-        return _quarantine(session, message, f"{MAX_PENDING} packets wait for this device's birth already")
-    session.add(
-        PendingRow(
-            device_id=device.id,
-            topic=message.topic,
-            frame=message.payload,
-            received_ms=message.received_ms,
-        )
-    )
-    return Receipt(Outcome.PENDING)
-
-
-def _quarantine(session: Session, message: Message, reason: str) -> Receipt:
-    row = QuarantineRow(
-        topic=message.topic, frame=message.payload, reason=reason, received_ms=message.received_ms
-    )
-    session.add(row)
-    session.flush()
-    session.execute(delete(QuarantineRow).where(QuarantineRow.id <= row.id - MAX_QUARANTINE))
-    return Receipt(Outcome.QUARANTINED)
+    def _revive(self, device_id: int) -> bool:
+        """Read again what waited for a birth; tell whether any of it was stored."""
+        self._current.clear()
+        with self._store.read() as session:
+            rows = pending.waiting(session, device_id)
+        items = [(row_id, (message, self._read(message))) for row_id, message in rows]
+        ready = [(row_id, item) for row_id, item in items if not isinstance(item[1], _Waits)]
+        if not ready:
+            return False
+        with self._store.write() as session:
+            receipts = self._write_all(session, [item for _, item in ready], again=True)
+            pending.forget(session, [row_id for row_id, _ in ready])
+        return any(receipt.owed is not None for receipt in receipts)

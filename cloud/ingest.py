@@ -1,24 +1,33 @@
 """From broker to store: open, parse, store in one transaction, and only then acknowledge.
 
 deliveries --batch--> one transaction --commit--> PUBACK to the broker
-                                            '--> `ack` to the devices, gathered
+                                            |---> `ack` to the devices, gathered
+                                            '---> segments, at once while few messages come
+
+A batch is what came while the one before was stored, so that it grows with the load, up to BATCH.
 """
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from cloud.acks import AckPace, ack_of
+from cloud.answering import Answering
 from cloud.clock import Clock, wall_ms
 from cloud.config import Broker
-from cloud.inbox import Inbox, Outcome, Receipt
-from cloud.store import Store, StoreError
-from cloud.subscription import Delivery, Subscription
-from wire import documents
+from cloud.crew import attempt
+from cloud.derivation import Derivation
+from cloud.inbox import Inbox
+from cloud.limits import Gate
+from cloud.message import Message, Outcome, Receipt
+from cloud.store import ContentError, Store, StoreError
+from cloud.subscription import Subscription
 
-BATCH = 64  # messages in one transaction: a commit costs as much as dozens of them
+BATCH = 512  # messages in one transaction: a commit costs as much as dozens of them
+BUSY = 64  # in one batch: while so many come, deriving gets but a share of the time
+DERIVING_SHARE = 0.1
 _WAIT_S = 0.1
 _STORE_RETRY_S = 1.0
 
@@ -26,21 +35,38 @@ log = structlog.get_logger()
 
 
 class Ingest:
-    """Runs on one thread, with paho's beside it. A store that fails is tried again: nothing is lost."""
+    """Runs on one thread. A store that fails is tried again: nothing is lost.
 
-    def __init__(self, broker: Broker, store: Store, inbox: Inbox, clock: Clock = wall_ms) -> None:
-        self._broker = broker
+    Without `derivation`, another process derives. Raises ConfigError for certificates that cannot be used.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        store: Store,
+        inbox: Inbox,
+        gate: Gate,
+        answering: Answering,
+        derivation: Derivation | None,
+        clock: Clock = wall_ms,
+    ) -> None:
         self._store = store
         self._inbox = inbox
+        self._gate = gate
+        self._answering = answering
+        self._derivation = derivation
         self._clock = clock
         self._counts: Counter[Outcome] = Counter()
-        self._subscription: Subscription | None = None
+        self._subscription = Subscription(broker, clock)
+        self._started = False
         self._store_trouble: str | None = None
+        self._derives_at_s = 0.0
+        self._deriving = True  # there may be more
 
     @property
     def trouble(self) -> str | None:
         """Why nothing is ingested at present; None when all is well."""
-        if self._subscription is None:
+        if not self._started:
             return "not started yet"
         return self._store_trouble or self._subscription.trouble
 
@@ -51,59 +77,95 @@ class Ingest:
 
     def run(self, stop: threading.Event) -> None:
         """Ingest until `stop`; what cannot be stored by then stays with the broker."""
-        pace = AckPace(round(self._broker.ack_interval_s * 1000))
-        subscription = self._subscription = Subscription(self._broker, self._clock)
-        subscription.open()
+        self._subscription.open()
+        self._started = True
         try:
+            self._revive()
             while not stop.is_set():
-                self._take(subscription, pace, stop)
-                self._answer(pace.due(self._clock()), pace, subscription)
+                taken = self._take(stop)
+                self._derive(taken)
+                self._answering.work(self._subscription)
             # rumqttd 0.20 panics when the last of a group leaves with messages unacknowledged.
-            while self._take(subscription, pace, stop):
+            while self._take(stop):
                 pass
-            self._answer(pace.due(self._clock(), hurry=True), pace, subscription)
+            self._answering.work(self._subscription, hurry=True)
         finally:
-            subscription.close()
+            self._subscription.close()
 
-    def _take(self, subscription: Subscription, pace: AckPace, stop: threading.Event) -> bool:
-        """Store what has come; False if that was nothing, or did not succeed before `stop`."""
-        batch = subscription.next(BATCH, _WAIT_S)
-        receipts = self._stored(batch, subscription, stop)
+    def _revive(self) -> None:
+        """See to what an earlier process left waiting."""
+        try:
+            for device_id in self._inbox.revive():
+                self._answering.owe(device_id)
+        except StoreError as error:
+            log.warning("cannot see to what waits", error=str(error))
+
+    def _take(self, stop: threading.Event) -> int:
+        """Store what has come; tell how much that was, 0 also if it did not succeed before `stop`."""
+        batch = self._subscription.next(BATCH, 0.0 if self._deriving else _WAIT_S)
+        admitted = [delivery.message for delivery in batch if self._gate.admits(delivery.message)]
+        self._counts[Outcome.LIMITED] += len(batch) - len(admitted)
+        admitted += self._gate.released(self._clock())
+        receipts = self._stored(admitted, stop)
+        if receipts is None:
+            return 0
+        self._subscription.settle(batch)
         for receipt in receipts:
             self._counts[receipt.outcome] += 1
             if receipt.owed is not None:
-                pace.owe(receipt.owed, self._clock())
-        return bool(receipts)
+                self._answering.owe(receipt.owed)
+        return len(batch)
 
-    def _stored(
-        self, batch: list[Delivery], subscription: Subscription, stop: threading.Event
-    ) -> list[Receipt]:
-        """Store a batch, then settle it. Tries again for as long as the store fails, but not after `stop`."""
-        receipts: list[Receipt] = []
-        while batch:
+    def _stored(self, messages: Sequence[Message], stop: threading.Event) -> list[Receipt] | None:
+        """Store messages. Tries again for as long as the store fails, but not after `stop`: then None."""
+        while messages:
             try:
-                with self._store.write() as session:
-                    receipts = [self._inbox.accept(session, delivery.message) for delivery in batch]
+                receipts = self._accepted(messages)
             except StoreError as error:
                 self._store_trouble = str(error)
                 log.warning("cannot store, trying again", error=str(error))
-                if stop.wait(_STORE_RETRY_S):
-                    return []
+                if self._rests(stop):
+                    return None
                 continue
-            break
-        self._store_trouble = None
-        for delivery in batch:
-            subscription.settle(delivery)
-        return receipts
+            self._store_trouble = None
+            return receipts
+        return []
 
-    def _answer(self, devices: list[int], pace: AckPace, subscription: Subscription) -> None:
-        for device_id in devices:
-            try:
-                with self._store.read() as session:
-                    topic, ack = ack_of(session, device_id)
-            except StoreError as error:
-                log.warning("cannot acknowledge, trying again", error=str(error))
-                pace.owe(device_id, self._clock())
-                continue
-            if not subscription.publish(topic, documents.encode(ack)):
-                pace.owe(device_id, self._clock())
+    def _accepted(self, messages: Sequence[Message]) -> list[Receipt]:
+        """Store messages at once, or one by one if that fails for what is in them. Raises StoreError."""
+        receipts = list[Receipt]()
+        trouble = _tried(lambda: receipts.extend(self._inbox.accept(messages)))
+        if trouble is None:
+            return receipts
+        if len(messages) == 1:
+            return [self._inbox.refuse(messages[0], trouble)]
+        return [receipt for message in messages for receipt in self._accepted([message])]
+
+    def _rests(self, stop: threading.Event) -> bool:
+        """Keep the connection until the store may be tried again; True if `stop` comes first."""
+        end_s = time.monotonic() + _STORE_RETRY_S
+        while not stop.is_set() and time.monotonic() < end_s:
+            self._subscription.idle(_WAIT_S)
+        return stop.is_set()
+
+    def _derive(self, taken: int) -> None:
+        """Derive a little: what has just come, if that is little."""
+        now_s = time.monotonic()
+        if self._derivation is None or (taken >= BUSY and now_s < self._derives_at_s):
+            self._deriving = False
+            return
+        try:
+            self._deriving = self._derivation.work() > 0
+        except StoreError as error:
+            self._deriving = False
+            log.warning("cannot derive, trying again", error=str(error))
+        spent_s = time.monotonic() - now_s
+        self._derives_at_s = now_s + spent_s / DERIVING_SHARE
+
+
+def _tried(work: Callable[[], None]) -> str | None:
+    """Do it, and give what is wrong with the content, if it is that."""
+    try:
+        return attempt(work, "messages cannot be stored as nobody foresaw", foreseen=(StoreError,))
+    except ContentError as error:
+        return str(error)

@@ -2,35 +2,43 @@
 
 broker --> ingest --> store <--> render --> objects
                         '--- serve (API, page) ---'
+
+Ingest also derives what packets say; where that is too much for it, processes that do nothing else help.
 """
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from cloud.answering import Answering
 from cloud.api import Health, create_api
+from cloud.births import Births, heal
 from cloud.bundles import Bundles, LoadRenderer
 from cloud.clock import wall_ms
 from cloud.config import Config
 from cloud.crew import Crew
+from cloud.derivation import Derivation
+from cloud.downlink import Downlink, PlainDownlink, SealedDownlink
 from cloud.inbox import Inbox
-from cloud.index import Index
 from cloud.ingest import Ingest
-from cloud.intake import Intake
+from cloud.limits import Gate
 from cloud.objects import Objects
+from cloud.opening import Keyring, Opener, PlainOpener
+from cloud.private_key import read_private_keys
+from cloud.registry import Registry
 from cloud.render.load import load_renderer
 from cloud.serve import listen, serve
 from cloud.store import Store, StoreError
 from cloud.viewing import Viewing
 from cloud.worker import Worker
 from wire.bundle import Bundle
-from wire.envelope import PlainEnvelope
 
-ROLES = frozenset({"ingest", "render", "serve"})
+ROLES = frozenset({"ingest", "render", "serve"})  # of `mirage cloud run`; "derive" is one more
 
 log = structlog.get_logger()
 
@@ -42,12 +50,16 @@ def run(
     roles: frozenset[str] = ROLES,
     load: LoadRenderer = load_renderer,
     ready: Callable[[str], None] | None = None,
+    credentials: str | None = None,
 ) -> None:
     """Run the named roles until `stop`; `ready` is told the page's address once that is listened on.
+
+    `credentials` is the folder of what the service manager hands over, for keys called `credential:NAME`.
 
     What cannot work is found before anything starts: raises ConfigError, BundleError, StoreError,
     ObjectsError, ServeError. A broker that is not there is awaited.
     """
+    cloud_keys = _cloud_keys(config, credentials) if "ingest" in roles else None
     loaded = [Bundle.load(Path(path), "cloud") for path in config.bundle.paths]
     bundles = Bundles(loaded, load, config.render.threads)
     with ExitStack() as stack:
@@ -55,7 +67,9 @@ def run(
         stack.callback(store.close)
         cloud = _Cloud(config, store, Objects(config.store.objects), bundles)
         if "ingest" in roles:
-            cloud.add_ingest()
+            cloud.add_ingest(cloud_keys)
+        if "derive" in roles:
+            cloud.add_derive()
         if "render" in roles:
             cloud.add_render()
         if "serve" in roles:
@@ -65,6 +79,13 @@ def run(
         if ready is not None:
             ready(page)
         cloud.crew.run(stop)
+
+
+def _cloud_keys(config: Config, credentials: str | None) -> list[X25519PrivateKey] | None:
+    if config.broker.envelope == "none":
+        log.warning("envelope none: nothing is sealed or signed, whoever reaches the broker is believed")
+        return None
+    return read_private_keys((config.security.key, *config.security.old_keys), credentials)
 
 
 class _Cloud:
@@ -78,14 +99,26 @@ class _Cloud:
         self._bundles = bundles
         self._ingest: Ingest | None = None
 
-    def add_ingest(self) -> None:
-        index = Index(self._bundles)
-        with self._store.write() as session:
-            index.heal_all(session, wall_ms())
-        intake = Intake(index, render_all=self._config.render.policy == "all")
-        inbox = Inbox(index, intake, PlainEnvelope())
-        self._ingest = Ingest(self._config.broker, self._store, inbox)
+    def add_ingest(self, cloud_keys: Sequence[X25519PrivateKey] | None) -> None:
+        """Take packets; `cloud_keys` open births, without them the broker is trusted."""
+        store, broker = self._store, self._config.broker
+        with store.write() as session:
+            heal(session)
+        registry = Registry(store)
+        opener: Opener = PlainOpener(registry) if cloud_keys is None else Keyring(store, wall_ms)
+        downlink: Downlink = PlainDownlink() if cloud_keys is None else SealedDownlink(store)
+        inbox = Inbox(store, registry, Births(store, registry, cloud_keys), opener)
+        answering = Answering(store, downlink, broker.ack_interval_s)
+        gate = Gate(self._config.limits)
+        self._ingest = Ingest(broker, store, inbox, gate, answering, self._derivation())
         self.crew.add("ingest", self._ingest.run)
+
+    def add_derive(self) -> None:
+        self.crew.add("derive", self._derivation().run)
+
+    def _derivation(self) -> Derivation:
+        render_all = self._config.render.policy == "all"
+        return Derivation(self._store, self._bundles, render_all=render_all)
 
     def add_render(self) -> None:
         anchors = self._config.read_anchors()
@@ -98,7 +131,7 @@ class _Cloud:
 
         viewing = Viewing(self._store, self._objects)
         app = create_api(viewing, self.health)
-        mount(app, viewing, self.health, f"{self._config.broker.host}:{self._config.broker.port}")
+        mount(app, viewing, self.health, ":".join(map(str, self._config.broker.address)))
         self.crew.add("serve", lambda stop: serve(app, listening, stop))
 
     def health(self) -> Health:

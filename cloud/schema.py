@@ -1,7 +1,10 @@
 """The tables of the store.
 
     devices -< boots -< packets - segments - clips      packets are what arrived and never change;
-        '---< cameras --'              '---- jobs       segments are derived from them and can be rebuilt
+        |---< cameras --'              '---- jobs       segments are derived from them and can be rebuilt
+        |---< keys                                      secrets of connections, by boot
+        |---< commands                                  what devices were asked, and what they said
+        '---- telemetry                                 the latest record
 
     pending      frames of devices whose birth has not been seen, to be read again when it comes
     quarantine   messages that nobody can read, kept for whoever looks for the reason
@@ -11,7 +14,7 @@ Times ending in `_ms` are milliseconds of the Unix epoch, except `captured_ms` (
 `duration_ms`. Every change here needs a migration in cloud/migrations.
 """
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _NAMES = {
@@ -20,6 +23,9 @@ _NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+_UNDERIVED, _AGAIN = text("underived IS NOT NULL"), text("underived = 2")
 
 
 class Base(DeclarativeBase):
@@ -46,7 +52,8 @@ class BootRow(Base):
     """One start of a device: `birth` as it came (first at `born_ms`), its last state, what of it is stored.
 
     All sequences up to `highest` are, but those in `holes`: JSON, a list of (first, last). `changed_ms`
-    is when the device last sent a packet of it.
+    is when the device last sent a packet of it. Segments were derived up to sequence `derived` at least
+    once; whoever derives them has a lease until `lease_ms` (cloud/derivation.py).
     """
 
     __tablename__ = "boots"
@@ -61,6 +68,8 @@ class BootRow(Base):
     holes: Mapped[str] = mapped_column(default="[]")
     born_ms: Mapped[int | None] = mapped_column(BigInteger)
     changed_ms: Mapped[int] = mapped_column(BigInteger)
+    derived: Mapped[int] = mapped_column(BigInteger, default=-1)
+    lease_ms: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class CameraRow(Base):
@@ -83,12 +92,24 @@ class CameraRow(Base):
 
 
 class PacketRow(Base):
-    """One packet as it came, without its boot id and its backlog flag; `size` counts the whole frame."""
+    """One packet as it came, without its boot id and its backlog flag; `size` counts the whole frame.
+
+    `underived` is null once its segment is as it should be: 1 while there is none yet, 2 while it is to be
+    derived again.
+    """
 
     __tablename__ = "packets"
     __table_args__ = (
         UniqueConstraint("boot_id", "sequence"),
         Index(None, "camera_id", "boot_id", "sequence"),
+        Index(
+            "ix_packets_underived",
+            "underived",
+            "historical",
+            sqlite_where=_UNDERIVED,
+            postgresql_where=_UNDERIVED,
+        ),
+        Index("ix_packets_again", "boot_id", "sequence", sqlite_where=_AGAIN, postgresql_where=_AGAIN),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -101,6 +122,7 @@ class PacketRow(Base):
     size: Mapped[int]
     body: Mapped[bytes] = mapped_column(LargeBinary)
     received_ms: Mapped[int] = mapped_column(BigInteger)
+    underived: Mapped[int | None]
 
 
 class SegmentRow(Base):
@@ -164,7 +186,7 @@ class JobRow(Base):
 
 
 class PendingRow(Base):
-    """A frame whose boot is not known yet."""
+    """A frame whose boot, or key, is not known yet."""
 
     __tablename__ = "pending"
 
@@ -185,6 +207,57 @@ class QuarantineRow(Base):
     frame: Mapped[bytes] = mapped_column(LargeBinary)
     reason: Mapped[str]
     received_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class KeyRow(Base):
+    """The secret of one connection. `down_counter` is the next nonce of what the cloud sends under it.
+
+    `telemetry_counter` is the highest that came under the telemetry topic.
+    """
+
+    __tablename__ = "keys"
+    __table_args__ = (UniqueConstraint("device_id", "secret"), Index(None, "device_id", "key_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"))
+    key_id: Mapped[int]
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    born_ms: Mapped[int] = mapped_column(BigInteger)
+    telemetry_counter: Mapped[int] = mapped_column(BigInteger, default=-1)
+    down_counter: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class TelemetryRow(Base):
+    """The latest of what a device said of itself (wire/telemetry.py); `alarms` is a JSON list of numbers."""
+
+    __tablename__ = "telemetry"
+
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    uptime_s: Mapped[int] = mapped_column(BigInteger)
+    spool_packets: Mapped[int] = mapped_column(BigInteger)
+    spool_bytes: Mapped[int] = mapped_column(BigInteger)
+    spool_age_s: Mapped[int] = mapped_column(BigInteger)
+    dropped: Mapped[int] = mapped_column(BigInteger)
+    shed_details: Mapped[int] = mapped_column(BigInteger)
+    alarms: Mapped[str]
+
+
+class CommandRow(Base):
+    """What a device is asked: queued, sent, answered, refused or expired. JSON in `arguments` and `reply`."""
+
+    __tablename__ = "commands"
+    __table_args__ = (Index(None, "state", "deadline_ms"),)
+
+    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    verb: Mapped[str] = mapped_column(String(32))
+    arguments: Mapped[str]
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    deadline_ms: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(16), default="queued")
+    reply: Mapped[str | None]
 
 
 class EnrolmentRow(Base):

@@ -15,7 +15,7 @@ from alembic.util import CommandError
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -26,6 +26,10 @@ _READING = "mirage_reading"  # marks connections that must not take SQLite's wri
 
 class StoreError(RuntimeError):
     """The database cannot be opened, read or written; the message names it without its password."""
+
+
+class ContentError(StoreError):
+    """The database works, but refuses what was to be written: trying again would not help."""
 
 
 class Store:
@@ -72,6 +76,8 @@ class Store:
     def _guarded(self) -> Iterator[None]:
         try:
             yield
+        except (IntegrityError, DataError) as error:
+            raise ContentError(f"store {self.name}: {_reason(error)}") from error
         except DBAPIError as error:
             raise StoreError(f"store {self.name}: {_reason(error)}") from error
 

@@ -1,15 +1,18 @@
 """The connection to the broker: messages in, acknowledged only when they are stored.
 
-    broker --QoS 1, at most WINDOW unacknowledged--> Subscription --bounded queue--> ingest
+    broker --QoS 1, at most WINDOW unacknowledged--> next(): what has come --> ingest
                                             '<-- settle(delivery) --'
 
+All of it runs on the thread of who calls `next`: to hand each message from a thread of paho's to another
+costs as much as to open and store it. While that one is busy the socket's buffer fills, and the broker waits.
 The session outlives the connection: what comes while the cloud is away waits at the broker.
 """
 
-import contextlib
-import queue
-import threading
-from dataclasses import dataclass
+import select
+import ssl
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -20,21 +23,21 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from cloud.clock import Clock
-from cloud.config import Broker
-from cloud.inbox import Message
+from cloud.config import Broker, ConfigError
+from cloud.message import Message
 from wire.packet import MAX_FRAME
-from wire.topics import BIRTH_FILTER, STATE_FILTER, sem_filter
+from wire.topics import BIRTH_FILTER, STATE_FILTER, sem_filter, telemetry_filter
 
-WINDOW = 256  # messages that the broker may send ahead of our acknowledgements
+WINDOW = 1024  # messages that the broker may send ahead of our acknowledgements
 SESSION_EXPIRY_S = 86_400
 KEEPALIVE_S = 30
-_RETRY_S = (1, 30)  # paho doubles the delay between these
+CONNECT_TIMEOUT_S = 5.0
+_RETRY_S = (1.0, 30.0)  # the delay doubles between these
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message and what it takes to acknowledge it: packet id, QoS, and the connection it came on."""
 
     message: Message
@@ -44,33 +47,36 @@ class Delivery:
 
 
 class Subscription:
-    """A connection that is tried again for ever. `next` and `settle` are for one thread.
+    """A connection that is tried again for ever. For one thread; `trouble` may be read by any."""
 
-    When the queue is full the network thread waits, so the broker does; with a broker that honours
-    Receive Maximum it never is.
-    """
-
-    def __init__(self, broker: Broker, clock: Clock) -> None:
-        self._broker = broker
+    def __init__(self, broker: Broker, clock: Clock, window: int = WINDOW) -> None:
+        """Raise ConfigError for certificates that cannot be used."""
+        host, port = broker.address
         self._clock = clock
-        self._queue: queue.Queue[Delivery] = queue.Queue(2 * WINDOW)
-        self._stopping = threading.Event()
+        self._window = window
+        self._received: list[Delivery] = []
         self._connection = 0
         self._trouble: str | None = "not connected yet"
-        self._address = f"{broker.host}:{broker.port}"
-        self._filters = (sem_filter(broker.group or None), BIRTH_FILTER, STATE_FILTER)
+        self._address = f"{host}:{port}"
+        group = broker.group or None
+        self._filters = (sem_filter(group), telemetry_filter(group), BIRTH_FILTER, STATE_FILTER)
+        self._closing = False
+        self._retry_s = _RETRY_S[0]
+        self._next_try_s = 0.0
         self._client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=broker.client,
             protocol=MQTTProtocolVersion.MQTTv5,
             manual_ack=True,
         )
-        self._client.reconnect_delay_set(*_RETRY_S)
+        self._client.connect_timeout = CONNECT_TIMEOUT_S
+        _secure(self._client, broker)
         self._client.on_connect = self._connected
-        self._client.on_connect_fail = self._unreachable
         self._client.on_disconnect = self._disconnected
         self._client.on_subscribe = self._subscribed
-        self._client.on_message = self._received
+        self._client.on_message = self._receive
+        # paho would else send each acknowledgement at once, by itself.
+        self._client.on_socket_register_write = _nothing
 
     @property
     def trouble(self) -> str | None:
@@ -78,45 +84,97 @@ class Subscription:
         return self._trouble
 
     def open(self) -> None:
-        """Begin to connect, in a thread of paho's."""
+        """Say how to connect; `next` does it."""
+        host, port = self._address.rsplit(":", 1)
         wishes = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         wishes.SessionExpiryInterval = SESSION_EXPIRY_S
-        wishes.ReceiveMaximum = WINDOW
+        wishes.ReceiveMaximum = self._window
         wishes.MaximumPacketSize = 2 * MAX_FRAME
         # No TopicAliasMaximum: paho does not resolve the aliases that a broker would then use.
-        self._client.connect_async(
-            self._broker.host, self._broker.port, KEEPALIVE_S, clean_start=False, properties=wishes
-        )
-        self._client.loop_start()
+        self._client.connect_async(host, int(port), KEEPALIVE_S, clean_start=False, properties=wishes)
 
     def close(self) -> None:
         """Disconnect; what was not settled comes again."""
-        self._stopping.set()
+        self._closing = True
         self._client.disconnect()
-        self._client.loop_stop()
-        # The callbacks are a cycle: with it, the wake-up sockets of paho wait for the garbage collector.
-        for each in ("on_connect", "on_connect_fail", "on_disconnect", "on_subscribe", "on_message"):
+        self._flush()
+        # The callbacks are a cycle: with it, the socket waits for the garbage collector.
+        for each in ("on_connect", "on_disconnect", "on_subscribe", "on_message", "on_socket_register_write"):
             setattr(self._client, each, None)
 
     def next(self, most: int, timeout_s: float) -> list[Delivery]:
-        """Give up to `most` messages; none if `timeout_s` passes without one."""
-        batch: list[Delivery] = []
-        with contextlib.suppress(queue.Empty):
-            batch.append(self._queue.get(timeout=timeout_s))
-            while len(batch) < most:
-                batch.append(self._queue.get_nowait())
+        """Give up to `most` messages; waits up to `timeout_s` for the first, and for no other."""
+        end_s = time.monotonic() + timeout_s
+        while True:
+            self._turn(max(0.0, end_s - time.monotonic()), most)
+            if self._received or time.monotonic() >= end_s:
+                break
+        batch, self._received = self._received[:most], self._received[most:]
         return batch
 
-    def settle(self, delivery: Delivery) -> None:
-        """Tell the broker that a message is stored; on a newer connection it has sent it again anyway."""
-        if delivery.connection == self._connection and self._trouble is None:
-            self._client.ack(delivery.mid, delivery.qos)
+    def idle(self, timeout_s: float) -> None:
+        """Keep the connection while nothing can be stored; takes in no more than the window."""
+        self._turn(timeout_s, self._window)
 
-    def publish(self, topic: str, payload: bytes) -> bool:
-        """Publish a retained message; False if there is no connection."""
+    def settle(self, deliveries: Sequence[Delivery]) -> None:
+        """Tell the broker what is stored; on a newer connection it has sent it again anyway."""
+        if self._trouble is None:
+            for delivery in deliveries:
+                if delivery.connection == self._connection:
+                    self._client.ack(delivery.mid, delivery.qos)
+            self._flush()
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> bool:
+        """Publish a message with QoS 1; False if there is no connection."""
         if self._trouble is not None:
             return False
-        return self._client.publish(topic, payload, qos=1, retain=True).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+        sent = self._client.publish(topic, payload, qos=1, retain=retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+        self._flush()
+        return sent
+
+    def _turn(self, timeout_s: float, most: int) -> None:
+        """Connect if needed, wait for the socket, read what is there until there is enough."""
+        if self._client.socket() is None and not self._reconnect(timeout_s):
+            return
+        if len(self._received) < most:
+            self._wait(timeout_s)
+            idle = 0
+            while idle < 2 and len(self._received) < most and self._client.socket() is not None:
+                before = len(self._received)
+                self._client.loop_read()
+                idle = idle + 1 if len(self._received) == before else 0
+        else:
+            time.sleep(min(timeout_s, 0.1))
+        self._flush()
+        self._client.loop_misc()
+
+    def _wait(self, timeout_s: float) -> None:
+        connection = self._client.socket()
+        if connection is None or (isinstance(connection, ssl.SSLSocket) and connection.pending()):
+            return
+        writers = [connection] if self._client.want_write() else []
+        select.select([connection], writers, [], 0 if self._received else timeout_s)
+
+    def _flush(self) -> None:
+        """Send what waits to be sent, as far as the socket takes it now."""
+        if self._client.want_write():
+            self._client.loop_write()
+
+    def _reconnect(self, timeout_s: float) -> bool:
+        """Try to connect, if it is time; else wait a little."""
+        pause_s = self._next_try_s - time.monotonic()
+        if pause_s > 0:
+            time.sleep(min(pause_s, timeout_s, 0.2))
+            return False
+        self._next_try_s = time.monotonic() + self._retry_s
+        self._retry_s = min(2 * self._retry_s, _RETRY_S[1])
+        try:
+            self._client.reconnect()
+        except (OSError, ValueError) as error:  # ValueError: a host name that none can be
+            self._trouble = f"broker {self._address} cannot be reached: {error}"
+            log.warning("broker cannot be reached", broker=self._address, error=str(error))
+            return False
+        return True
 
     def _connected(
         self, client: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, _properties: object
@@ -125,6 +183,7 @@ class Subscription:
             self._trouble = f"broker {self._address} refused: {reason}"
             log.warning("broker refused", broker=self._address, reason=str(reason))
             return
+        self._retry_s = _RETRY_S[0]
         client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._filters])
         log.info("connected", broker=self._address, resumed=flags.session_present)
 
@@ -138,10 +197,6 @@ class Subscription:
         if refused:
             log.error("subscription refused", broker=self._address, refused=refused)
 
-    def _unreachable(self, _client: Client, _data: object) -> None:
-        self._trouble = f"broker {self._address} cannot be reached"
-        log.warning("broker cannot be reached", broker=self._address)
-
     def _disconnected(
         self,
         _client: Client,
@@ -151,14 +206,31 @@ class Subscription:
         _properties: object,
     ) -> None:
         self._connection += 1
-        if not self._stopping.is_set():
-            self._trouble = f"broker {self._address} went away: {reason}"
-            log.warning("broker went away", broker=self._address, reason=str(reason))
+        if self._closing:
+            return
+        self._trouble = f"broker {self._address} went away: {reason}"
+        log.warning("broker went away", broker=self._address, reason=str(reason))
 
-    def _received(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        content = Message(message.topic, bytes(message.payload), self._clock())
-        delivery = Delivery(content, message.mid, message.qos, self._connection)
-        while not self._stopping.is_set():
-            with contextlib.suppress(queue.Full):
-                self._queue.put(delivery, timeout=0.2)
-                return
+    def _receive(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        content = Message(message.topic, bytes(message.payload), self._clock(), message.retain)
+        self._received.append(Delivery(content, message.mid, message.qos, self._connection))
+
+
+def _nothing(_client: Client, _data: object, _socket: object) -> None:
+    return
+
+
+def _secure(client: Client, broker: Broker) -> None:
+    if broker.ca is None:
+        return
+    try:
+        context = ssl.create_default_context(cafile=broker.ca)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"broker.ca: {broker.ca}: {error.strerror or error}") from error
+    if broker.certificate is not None:
+        try:
+            context.load_cert_chain(broker.certificate, broker.key, password=lambda: b"")
+        except OSError as error:
+            named = f"{broker.certificate}, broker.key: {broker.key}"
+            raise ConfigError(f"broker.certificate: {named}: {error.strerror or error}") from error
+    client.tls_set_context(context)

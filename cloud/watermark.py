@@ -26,6 +26,8 @@ class Watermark:
 
     def add(self, first: int, last: int) -> "Watermark":
         """Count `first` to `last`, both included, as stored."""
+        if first == self.highest + 1 <= last:
+            return Watermark(last, self.holes)
         holes = [hole for low, high in self.holes for hole in _without(low, high, first, last)]
         if first > self.highest + 1:
             holes.append((self.highest + 1, first - 1))

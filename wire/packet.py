@@ -147,6 +147,18 @@ class Packet:
         )
 
 
+def as_live(data: bytes) -> bytes:
+    """Give the bytes of a packet without boot id and backlog flag; `parse` must have accepted them.
+
+    The same packet comes live without them, and with them once it is backlog.
+    """
+    flags = data[0]
+    rest = data[1 + BOOT_ID_BYTES :] if flags & _BOOT_ID else data[1:]
+    return (
+        data if not flags & (_BOOT_ID | _HISTORICAL) else bytes((flags & (_STILL | _REFRESH | _CUT),)) + rest
+    )
+
+
 def _parse_layers(data: bytes, offset: int) -> dict[int, bytes]:
     layers: dict[int, bytes] = {}
     size, last, previous = len(data), 0, 0

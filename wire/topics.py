@@ -99,7 +99,15 @@ def parse(topic: str) -> Topic:
 
 def sem_filter(group: str | None) -> str:
     """Filter for every packet; members of the same `group` share them out among each other."""
-    everything = f"{PREFIX}/+/+/+/+/sem"
+    return _shared(f"{PREFIX}/+/+/+/+/sem", group)
+
+
+def telemetry_filter(group: str | None) -> str:
+    """Filter for all telemetry, shared out likewise."""
+    return _shared(TELEMETRY_FILTER, group)
+
+
+def _shared(everything: str, group: str | None) -> str:
     return everything if group is None else f"$share/{check_id('group', group)}/{everything}"
 
 

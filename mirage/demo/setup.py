@@ -36,6 +36,7 @@ _CLOUD = """\
 [broker]
 host = "127.0.0.1"
 port = {broker_port}
+envelope = "none"
 ack_interval_s = 2.0
 
 [store]

@@ -2,32 +2,46 @@
 
 from sqlalchemy import func, select
 
+from cloud.births import Births
 from cloud.bundles import Bundles
-from cloud.inbox import Inbox, Message, Outcome
-from cloud.index import Index
-from cloud.intake import Intake
+from cloud.derivation import Derivation
+from cloud.inbox import Inbox
+from cloud.message import Message, Outcome
+from cloud.opening import PlainOpener
+from cloud.registry import Registry
 from cloud.schema import Base, BootRow, PacketRow, SegmentRow
 from cloud.store import Store
 from cloud.watermark import Watermark
 from tests.cloud.sample import BOOT_WALL_MS, Device
 from wire.bundle import Bundle
-from wire.envelope import PlainEnvelope
 from wire.packet import Packet
 
 NOW_MS = BOOT_WALL_MS + 5_000
+
+
+def plain_inbox(store: Store) -> Inbox:
+    """Make an inbox that believes what it is told."""
+    registry = Registry(store)
+    return Inbox(store, registry, Births(store, registry, None), PlainOpener(registry))
 
 
 class Desk:
     """An inbox over a store, fed by hand."""
 
     def __init__(self, store: Store, bundles: list[Bundle], *, render_all: bool = False) -> None:
-        index = Index(Bundles(bundles))
         self.store = store
-        self.inbox = Inbox(index, Intake(index, render_all=render_all), PlainEnvelope())
+        self.inbox = plain_inbox(store)
+        self.derivation = Derivation(store, Bundles(bundles), render_all=render_all)
 
     def deliver(self, topic: str, payload: bytes, at_ms: int = NOW_MS) -> Outcome:
-        with self.store.write() as session:
-            return self.inbox.accept(session, Message(topic, payload, at_ms)).outcome
+        """Store one message, and derive what can be derived then."""
+        (receipt,) = self.inbox.accept([Message(topic, payload, at_ms)])
+        self.derive()
+        return receipt.outcome
+
+    def derive(self) -> None:
+        while self.derivation.work():
+            pass
 
     def birth(self, device: Device) -> Outcome:
         return self.deliver(device.topics.birth, device.birth())

@@ -48,11 +48,11 @@ def test_an_ack_names_the_boots_whose_packets_came_since_the_device_started(
     desk.deliver(rebooted.topics.birth, rebooted.birth(), NOW_MS + 1_000)
     desk.deliver(rebooted.topics.sem("gate"), rebooted.frame(rebooted.packet()), NOW_MS + 2_000)
     with desk.store.read() as session:
-        topic, ack = ack_of(session, 1)
+        topic, ack = ack_of(session, 1, NOW_MS)
     assert topic == device.topics.ack
-    assert ack == Ack({rebooted.boot_hex: AckWatermark(0)})
+    assert ack == Ack({rebooted.boot_hex: AckWatermark(0)}, NOW_MS)
     backlog = replace(unsent, historical=True, boot_id=bytes.fromhex(device.boot_hex))
     desk.deliver(device.topics.sem("gate"), device.frame(backlog), NOW_MS + 3_000)
     with desk.store.read() as session:
-        _, ack = ack_of(session, 1)
-    assert ack == Ack({rebooted.boot_hex: AckWatermark(0), device.boot_hex: AckWatermark(1)})
+        _, ack = ack_of(session, 1, NOW_MS)
+    assert ack == Ack({rebooted.boot_hex: AckWatermark(0), device.boot_hex: AckWatermark(1)}, NOW_MS)

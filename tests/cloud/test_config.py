@@ -83,7 +83,7 @@ def test_urls_of_other_stores_are_left_alone() -> None:
         pytest.param(SHORT + '[render]\nanchors = "yard.jpg"\n', "anchors", id="anchors are a list"),
         pytest.param(SHORT + '[render]\npolicy = "some"\n', "some", id="unknown policy"),
         pytest.param(SHORT.replace("[bundle]", 'group = "a/b"\n[bundle]'), "group", id="bad group"),
-        pytest.param(SHORT.replace("[bundle]", 'envelope = "sealed"\n[bundle]'), "envelope", id="envelope"),
+        pytest.param(SHORT.replace("[bundle]", 'envelope = "open"\n[bundle]'), "envelope", id="envelope"),
         pytest.param("no toml", "cloud.toml", id="no toml"),
     ],
 )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import select
 
-from cloud.inbox import Outcome
+from cloud.message import Outcome
 from cloud.schema import PacketRow
 from cloud.watermark import Watermark
 from tests.cloud.desk import Desk

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from cloud import inbox as inboxes
-from cloud.bundles import Bundles
-from cloud.inbox import Outcome
-from cloud.index import Index
+from cloud import pending as waiting_room
+from cloud import quarantine as quarantines
+from cloud.births import heal
+from cloud.message import Outcome
 from cloud.schema import BootRow, CameraRow, JobRow, PacketRow, PendingRow, QuarantineRow, SegmentRow
 from cloud.store import Store
 from cloud.watermark import Watermark
@@ -114,7 +114,7 @@ def test_backlog_of_an_unknown_boot_is_kept_and_understood_later(
     desk.birth(rebooted)
     backlog = replace(device.packet(), historical=True, boot_id=bytes.fromhex(device.boot_hex))
     assert desk.sem(rebooted, backlog) == Outcome.STORED
-    assert desk.faults() == ["the birth of boot 0000000000000001 has not come yet"]
+    assert desk.faults() == ["the birth of its boot has not come yet"]
     desk.birth(device)
     assert (desk.captions(), desk.faults()) == ([CAPTIONS[0]], [])
 
@@ -138,7 +138,9 @@ def test_a_bundle_that_is_not_here_is_a_fault_never_noise(
     assert desk.captions() == [None, None]
     assert "which is not here" in desk.faults()[0]
     with store.write() as session:
-        Index(Bundles([bundle])).heal_all(session, NOW_MS)
+        heal(session)
+    desk = Desk(store, [bundle])
+    desk.derive()
     assert (desk.captions(), desk.faults()) == ([CAPTIONS[0]] * 2, []), "once it is here, all is understood"
 
 
@@ -207,10 +209,10 @@ def test_a_birth_of_someone_else_is_refused(desk: Desk, bundle: Bundle, device: 
 def test_quarantine_and_waiting_room_are_bounded(
     desk: Desk, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inboxes, "MAX_QUARANTINE", 5)
-    monkeypatch.setattr(inboxes, "MAX_PENDING", 3)
-    outcomes = [desk.sem(device, device.packet()) for _ in range(5)]
-    assert outcomes == [Outcome.PENDING] * 3 + [Outcome.QUARANTINED] * 2
+    monkeypatch.setattr(quarantines, "MAX_QUARANTINE", 5)
+    monkeypatch.setattr(waiting_room, "MAX_PENDING", 3)
+    assert [desk.sem(device, device.packet()) for _ in range(5)] == [Outcome.PENDING] * 5
+    assert desk.count(PendingRow) == 3, "the oldest come again: nobody acknowledged them"
     for _ in range(10):
         desk.deliver(device.topics.sem("gate"), b"nonsense")
     assert desk.count(QuarantineRow) == 5
@@ -220,6 +222,7 @@ def test_a_will_of_an_earlier_boot_says_nothing_about_this_one(
     desk: Desk, bundle: Bundle, device: Device
 ) -> None:
     rebooted = Device(bundle, boot=2)
+    desk.birth(device)
     desk.birth(rebooted)
     desk.deliver(device.topics.state, documents.encode(State("ready", rebooted.boot_hex)))
     desk.deliver(device.topics.state, documents.encode(State("lost", device.boot_hex)))

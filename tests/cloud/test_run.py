@@ -26,7 +26,7 @@ from wire.bundle import Bundle, BundleError
 @pytest.fixture
 def config(tmp_path: Path, bundle: Bundle) -> Config:
     return Config(
-        broker=Broker("127.0.0.1", free_port(), ack_interval_s=0.2),
+        broker=Broker("127.0.0.1", free_port(), envelope="none", ack_interval_s=0.2),
         bundle=BundlePaths((str(bundle.root),)),
         store=StorePlace(f"sqlite:///{tmp_path}/store.db", str(tmp_path / "objects")),
         serve=Serve(port=free_port()),
@@ -44,7 +44,7 @@ def broker(tmp_path: Path) -> Iterator[LoopbackBroker]:
 
 def test_from_broker_to_clip(config: Config, broker: LoopbackBroker, device: Device, tmp_path: Path) -> None:
     """The whole path but the page, which has a browser of its own elsewhere."""
-    settings = replace(config, broker=Broker("127.0.0.1", broker.port, ack_interval_s=0.2))
+    settings = replace(config, broker=Broker("127.0.0.1", broker.port, envelope="none", ack_interval_s=0.2))
     stop = threading.Event()
     thread = threading.Thread(
         target=run, args=(settings, stop), name="cloud",

@@ -1,0 +1,37 @@
+"""An ingest over a store, as cloud/run.py composes it, on a thread of its own."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cloud.answering import Answering
+from cloud.bundles import Bundles
+from cloud.config import Broker, Limits
+from cloud.derivation import Derivation
+from cloud.downlink import PlainDownlink
+from cloud.inbox import Inbox
+from cloud.ingest import Ingest
+from cloud.limits import Gate
+from cloud.store import Store
+from wire.bundle import Bundle
+
+
+def plain_ingest(
+    broker: Broker, store: Store, inbox: Inbox, bundle: Bundle, limits: Limits | None = None
+) -> Ingest:
+    answering = Answering(store, PlainDownlink(), broker.ack_interval_s)
+    derivation = Derivation(store, Bundles([bundle]), render_all=False)
+    return Ingest(broker, store, inbox, Gate(limits or Limits()), answering, derivation)
+
+
+@contextmanager
+def running(ingest: Ingest) -> Iterator[Ingest]:
+    stop = threading.Event()
+    thread = threading.Thread(target=ingest.run, args=(stop,), name="ingest")
+    thread.start()
+    try:
+        yield ingest
+    finally:
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
