@@ -97,8 +97,8 @@ class Mosquitto:
 def mosquitto(folder: Path, config: str = PLAIN) -> Iterator[Mosquitto]:
     """Run a broker whose files are in `folder`; it is killed at the end."""
     broker = Mosquitto(folder, config)
-    broker.start()
     try:
+        broker.start()
         yield broker
     finally:
         broker.kill()
