@@ -33,6 +33,6 @@ class Bucket:
             self._level = max(self._level - size, -float(self._burst_bytes))
 
     def _fill(self, rate: float, now_s: float) -> None:
-        since_s = now_s - (now_s if self._filled_s is None else self._filled_s)
-        self._filled_s = now_s
-        self._level = min(self._level + max(since_s, 0.0) * rate, float(self._burst_bytes))
+        filled_s = now_s if self._filled_s is None else self._filled_s
+        self._filled_s = max(filled_s, now_s)
+        self._level = min(self._level + (self._filled_s - filled_s) * rate, float(self._burst_bytes))

@@ -8,6 +8,7 @@ import pytest
 from edge.spool import Spool
 from mirage.demo.broker import LoopbackBroker
 from tests.edge.cloud import Cloud
+from tests.edge.sealing import Secrets
 
 
 @pytest.fixture
@@ -34,3 +35,8 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
     opened = Spool(tmp_path / "spool.db")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def secrets() -> Secrets:
+    return Secrets()
