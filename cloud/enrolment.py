@@ -68,9 +68,7 @@ def enrol(session: Session, wanted: Enrolment, *, again: bool = False) -> None:
     elif row.revoked_ms is not None and not again:
         raise EnrolmentError(f"{_place(row)} is revoked: enrol it again explicitly (--again)")
     elif row.public_key != key and not again:
-        raise EnrolmentError(
-            f"{_place(row)} is enrolled with another key: enrol it again explicitly (--again)"
-        )
+        raise EnrolmentError(f"{_place(row)} has another key: enrol it again explicitly (--again)")
     row.public_key, row.cameras = key, json.dumps(wanted.cameras)
     row.enrolled_ms, row.revoked_ms = wanted.enrolled_ms, None
     session.flush()

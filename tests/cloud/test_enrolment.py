@@ -102,7 +102,7 @@ def test_a_new_key_takes_an_explicit_word(store: Store) -> None:
     renewed = wanted()
     with store.write() as session:
         enrol(session, wanted())
-        with pytest.raises(EnrolmentError, match="with another key"):
+        with pytest.raises(EnrolmentError, match="has another key"):
             enrol(session, renewed)
         enrol(session, renewed, again=True)
         assert public_key_of(session, birth_of()) == renewed.public_key
