@@ -69,8 +69,9 @@ def device_key(config: Config, credentials: Path | None = None) -> EllipticCurve
 def cloud_key(config: Config) -> X25519PublicKey:
     """Read the public half of the cloud's key, or raise ConfigError."""
     path = Path(config.broker.cloud_key)
+    data = _read("broker.cloud_key", path)
     try:
-        key = load_pem_public_key(_read("broker.cloud_key", path))
+        key = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigError(f"broker.cloud_key: {path}: is no public key in PEM") from error
     if not isinstance(key, X25519PublicKey):
@@ -81,8 +82,9 @@ def cloud_key(config: Config) -> X25519PublicKey:
 def certificate(config: Config) -> Certificate:
     """Read the device's certificate, or raise ConfigError."""
     path = Path(config.device.certificate)
+    data = _read("device.certificate", path)
     try:
-        return load_pem_x509_certificate(_read("device.certificate", path))
+        return load_pem_x509_certificate(data)
     except ValueError as error:
         raise ConfigError(f"device.certificate: {path}: is no certificate in PEM") from error
 

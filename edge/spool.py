@@ -117,8 +117,9 @@ class Spool:
     def give_up(self, low: int, high: int, camera: str, captured_ms: int, reason: GapReason) -> None:
         """Note sequences of this boot under which no packet will ever be appended."""
         with self._lock:
-            lost = [*self._lost, Lost(self.boot_id, low, high, reason, camera, captured_ms)]
-            self._lost = [] if self._attempt(lambda: self._note(lost)) else joined(lost)
+            lost = Lost(self.boot_id, low, high, reason, camera, captured_ms)
+            written = self._attempt(lambda: self._note([*self._lost, lost]))
+            self._lost = [] if written else joined([*self._lost, lost])
             self._current = Current(self.boot_id, max(high, self._current.last), camera)
 
     def refuse(self, position: int) -> None:

@@ -76,3 +76,40 @@ def test_an_envelope_that_this_version_does_not_know_is_refused(tmp_path: Path) 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.toml: No such file"):
         load(tmp_path / "gone.toml")
+
+
+def test_packets_are_sealed_unless_the_settings_say_otherwise(tmp_path: Path) -> None:
+    config = config_of(tmp_path, 8883, tmp_path, CAMERAS, broker="")
+    broker, device = config.broker, config.device
+    assert (broker.envelope, broker.ca, broker.keepalive_s) == ("sealed", None, 120)
+    assert (device.key, device.certificate) == (str(tmp_path / "device.key"), str(tmp_path / "device.pem"))
+    assert broker.cloud_key == str(tmp_path / "cloud.pub")
+    assert (config.network.bytes_per_s, config.network.burst_bytes) == (None, 16384)
+
+
+def test_files_of_keys_are_relative_to_the_settings_file_but_credentials(tmp_path: Path) -> None:
+    path = write_config(
+        tmp_path, 8883, tmp_path, CAMERAS, broker='ca = "pki/ca.pem"\ncloud_key = "/etc/c.pub"'
+    )
+    path.write_text(path.read_text().replace("[device]", '[device]\nkey = "credential:own"'))
+    config = load(path)
+    assert config.device.key == "credential:own"
+    assert (config.broker.ca, config.broker.cloud_key) == (str(tmp_path / "pki" / "ca.pem"), "/etc/c.pub")
+
+
+@pytest.mark.parametrize(
+    ("broker", "key"),
+    [
+        ('envelope = "Sealed"', "broker.envelope"),
+        ("keepalive_s = 1", "broker.keepalive_s"),
+        ("keepalive_s = 65536", "broker.keepalive_s"),
+        ('ca = ""', "broker.ca"),
+        ("tls = true", "tls"),
+        ("[network]\nbytes_per_s = 0", "network.bytes_per_s"),
+        ("[network]\nburst_bytes = 10", "network.burst_bytes"),
+        ("[network]\nbits = 10", "bits"),
+    ],
+)
+def test_a_setting_of_the_link_that_cannot_be_used_is_named(tmp_path: Path, broker: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        config_of(tmp_path, 8883, tmp_path, CAMERAS, broker=broker)

@@ -254,3 +254,41 @@ def test_a_clock_that_jumps_between_two_starts_throws_nothing_away(path: Path) -
     fill(spool, [0])
     assert spool.backlog().packets == 4
     spool.close()
+
+
+def test_sequences_that_are_given_up_without_a_packet_are_listed(spool: Spool) -> None:
+    spool.give_up(0, 2, "door", 500, GapReason.OVERLOADED)
+    fill(spool, [3])
+    spool.give_up(4, 4, "yard", 900, GapReason.OVERLOADED)
+    packets, lost = waiting(spool)
+    assert sorted(sequence for _, sequence in packets) == [3]
+    assert {sequence: reason for (_, sequence), reason in lost.items()} == dict.fromkeys((0, 1, 2, 4), 5)
+    first, _, last = spool.pending(9)
+    assert (first.camera, Packet.parse(first.body).captured_ms) == ("door", 500)
+    assert (last.camera, Packet.parse(last.body).captured_ms) == ("yard", 900)
+
+
+def test_a_packet_that_is_refused_leaves_a_gap_record(spool: Spool) -> None:
+    fill(spool, range(3))
+    _, refused, _ = spool.pending(3)
+    for _ in range(2):  # the second time it is not there any more
+        spool.refuse(refused.position)
+    packets, lost = waiting(spool)
+    assert sorted(sequence for _, sequence in packets) == [0, 2]
+    assert lost == {(spool.boot_id, 1): GapReason.REFUSED}
+    assert spool.backlog().dropped == 1
+
+
+def test_what_waits_can_be_counted_and_dated(tmp_path: Path) -> None:
+    now_s = [50.0]
+    spool = Spool(tmp_path / "spool.db", clock=lambda: now_s[0])
+    assert (spool.oldest_s(), spool.settled(10.0), spool.waiting_through(99)) == (0.0, 0, 0)
+    fill(spool, [0, 1])
+    now_s[0] += 12
+    fill(spool, [2])
+    spool.give_up(3, 3, "door", 0, GapReason.OVERLOADED)
+    positions = [item.position for item in spool.pending(9)]
+    assert spool.oldest_s() == 12
+    assert spool.settled(10.0) == positions[1]
+    assert [spool.waiting_through(position) for position in (0, *positions)] == [0, 1, 2, 3, 4]
+    spool.close()

@@ -334,3 +334,41 @@ def test_a_closed_spool_says_so(path: Path) -> None:
     spool.close()
     with pytest.raises(SpoolError, match="closed"):
         spool.append(0, "door", body_of(0))
+
+
+def test_what_is_given_up_while_the_disk_is_full_is_written_with_the_next_that_can(
+    path: Path, disk: Disk
+) -> None:
+    now_s = 0.0
+    spool = Spool(path, clock=lambda: now_s)
+    fill(spool, range(2))
+    disk.connections[-1].execute("PRAGMA query_only = 1")
+    with capture_logs():
+        spool.give_up(2, 3, "door", 4000, GapReason.OVERLOADED)
+        spool.give_up(4, 4, "door", 8000, GapReason.OVERLOADED)
+        spool.refuse(spool.pending(1)[0].position)
+    disk.connections[-1].execute("PRAGMA query_only = 0")
+    now_s = RETRY_S + 1
+    fill(spool, (5,))
+    packets, lost = waiting(spool)
+    assert [sequence for _, sequence in packets] == [0, 1, 5]
+    assert {sequence: reason for (_, sequence), reason in lost.items()} == dict.fromkeys((2, 3, 4), 5)
+    spool.close()
+
+
+def test_what_was_given_up_before_the_file_broke_is_listed_as_it_was(path: Path) -> None:
+    spool = Spool(path)
+    fill(spool, range(40))
+    spool.give_up(40, 41, "door", 0, GapReason.OVERLOADED)
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE packets SET body = x'00' WHERE sequence = 7")
+    other.close()
+    with capture_logs():
+        spool.pending(1000)
+    spool.give_up(42, 42, "door", 0, GapReason.OVERLOADED)
+    packets, lost = waiting(spool)
+    assert packets.keys() | lost.keys() == {(spool.boot_id, sequence) for sequence in range(43)}
+    reasons = {sequence: reason for (_, sequence), reason in lost.items()}
+    assert reasons == {7: GapReason.DAMAGED} | dict.fromkeys((40, 41, 42), GapReason.OVERLOADED)
+    assert spool.backlog().set_aside == 1
+    spool.close()
