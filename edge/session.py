@@ -40,7 +40,12 @@ class Opened:
 
 
 class Session(Protocol):
-    """Seals what goes up and opens what comes down. For one thread; times are monotonic, in seconds."""
+    """Seals what goes up and opens what comes down. For one thread; times are monotonic, in seconds.
+
+    `tells_boot`: whoever opens a frame knows by its key of which boot it is.
+    """
+
+    tells_boot: bool
 
     def connect(self, now_s: float) -> None:
         """Begin a connection."""
@@ -73,6 +78,8 @@ class Session(Protocol):
 
 class PlainSession:
     """Nothing is sealed or signed, and documents come as they are: for a lab."""
+
+    tells_boot = False
 
     def __init__(self) -> None:
         self._envelope = PlainEnvelope()
@@ -110,6 +117,8 @@ class _Down:
 
 class SealedSession:
     """Keys as wire/keys.py and wire/signature.py describe them. The first key id is random: boots differ."""
+
+    tells_boot = True
 
     def __init__(
         self,

@@ -228,12 +228,17 @@ class Uplink:
         self._parts.bucket.take(link.publish(message), time.monotonic())
 
     def _body(self, item: Spooled) -> bytes:
-        """Mark what is not live any more: a packet of an earlier boot, or one that waited."""
+        """Mark what is not live any more: a packet of an earlier boot, or one that waited.
+
+        Without a key that tells it, each packet says its boot: it may overtake the birth.
+        """
         foreign = item.boot_id != self._spool.boot_id
-        if not foreign and item.waited_s < BACKLOG_S:
+        historical = foreign or item.waited_s >= BACKLOG_S
+        named = foreign or not self._session.tells_boot
+        if not historical and not named:
             return item.body
         packet = Packet.parse(item.body)
-        return bytes(replace(packet, historical=True, boot_id=item.boot_id if foreign else None))
+        return bytes(replace(packet, historical=historical, boot_id=item.boot_id if named else None))
 
     def _give_up_refused(self, link: Link) -> None:
         for refusal in link.take_refused():
