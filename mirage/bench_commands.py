@@ -20,6 +20,20 @@ class Backend(str, Enum):
     DIFFUSERS = "diffusers"
 
 
+class BrokerName(str, Enum):
+    """Brokers that a run can be made with."""
+
+    IOTCORE = "iotcore"
+    MOSQUITTO = "mosquitto"
+
+
+class EnvelopeName(str, Enum):
+    """Envelopes of packets."""
+
+    SEALED = "sealed"
+    NONE = "none"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
@@ -159,3 +173,26 @@ def fuzz(
         print_report(run_replay(names, replay), as_json=json)
         return
     print_report(run(Request(count, seed, names, jobs)), as_json=json)
+
+
+@app.command(epilog="Example: mirage bench chaos --minutes 30 --seed 7 --broker mosquitto --json")
+def chaos(
+    *,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, max=24 * 60, help="How long things go wrong; draining comes after.")
+    ] = 3.0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same faults.")] = 0,
+    broker: Annotated[BrokerName, typer.Option(help="What carries the messages.")] = BrokerName.IOTCORE,
+    envelope: Annotated[
+        EnvelopeName, typer.Option(help="Whether packets are sealed; bytes are only changed if they are.")
+    ] = EnvelopeName.SEALED,
+    rate: Annotated[float, typer.Option(min=0.1, max=50, help="Segments a second, of all cameras.")] = 12.0,
+    json: Json = False,
+) -> None:
+    """Kill, cut, delay and damage everything; each segment must be stored once, or listed as given up."""
+    from mirage.bench.chaos.command import main
+    from mirage.bench.chaos.run import Request
+    from mirage.bench.report import print_report
+
+    request = Request(minutes * 60, seed, broker.value, envelope.value, rate)
+    print_report(main(request), as_json=json)
