@@ -1,0 +1,1 @@
+"""Devices from bare to running: the fleet file, plans, first-boot seeds, disks and Jetsons."""
