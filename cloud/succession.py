@@ -1,39 +1,59 @@
 """Which packet comes before which, in one camera and boot, and what hangs on it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from cloud.intake import AGAIN
+from cloud.registry import table_of
 from cloud.schema import PacketRow, SegmentRow
 
+_PACKETS, _SEGMENTS = table_of(PacketRow), table_of(SegmentRow)
+# Written once: to compose a statement takes longer than to run it.
+_BEFORE = (
+    select(
+        _PACKETS.c.id, _PACKETS.c.sequence, _PACKETS.c.gap, _PACKETS.c.underived,
+        _SEGMENTS.c.caption, _SEGMENTS.c.fault, _SEGMENTS.c.packet_id.is_not(None),
+    )
+    .outerjoin(_SEGMENTS, _SEGMENTS.c.packet_id == _PACKETS.c.id)
+    .where(_PACKETS.c.camera_id == bindparam("camera_id"), _PACKETS.c.boot_id == bindparam("boot_id"))
+    .where(_PACKETS.c.sequence < bindparam("sequence"))
+    .order_by(_PACKETS.c.sequence.desc())
+    .limit(1)
+)  # fmt: skip
+_BETWEEN = (
+    select(func.count())
+    .select_from(_PACKETS)
+    .where(_PACKETS.c.boot_id == bindparam("boot_id"), _PACKETS.c.gap.is_(False))
+    .where(_PACKETS.c.sequence.between(bindparam("first"), bindparam("last")))
+)
 
-@dataclass(frozen=True, slots=True)
-class Predecessor:
-    """The packet before in the same camera and boot; `direct` if no packet is missing in between."""
 
-    packet: PacketRow
-    segment: SegmentRow | None
+class Predecessor(NamedTuple):
+    """The packet before in the same camera and boot; `direct` if no packet is missing in between.
+
+    `understood` if its segment is there, without a fault; then that has this `caption`.
+    """
+
+    packet_id: int
     direct: bool
+    underived: bool
+    understood: bool
+    caption: str | None
 
 
-def predecessor(session: Session, row: PacketRow) -> Predecessor | None:
+def predecessor(session: Session, camera_id: int, boot_id: int, sequence: int) -> Predecessor | None:
     """Find what came before a packet, if anything did."""
-    found = session.execute(
-        select(PacketRow, SegmentRow)
-        .outerjoin(SegmentRow, SegmentRow.packet_id == PacketRow.id)
-        .where(PacketRow.camera_id == row.camera_id, PacketRow.boot_id == row.boot_id)
-        .where(PacketRow.sequence < row.sequence)
-        .order_by(PacketRow.sequence.desc())
-        .limit(1)
-    ).first()
+    place = {"camera_id": camera_id, "boot_id": boot_id, "sequence": sequence}
+    found = session.connection().execute(_BEFORE, place).first()
     if found is None:
         return None
-    packet, segment = found
-    direct = not packet.gap and _is_unbroken(session, row.boot_id, packet.sequence + 1, row.sequence - 1)
-    return Predecessor(packet, segment, direct)
+    packet_id, before, gap, underived, caption, fault, is_read = found
+    direct = not gap and _is_unbroken(session, boot_id, before + 1, sequence - 1)
+    understood = bool(is_read) and fault is None
+    return Predecessor(packet_id, direct, underived is not None and not gap, understood, caption)
 
 
 def mark_followers(session: Session, boot_id: int, sequence: int) -> None:
@@ -63,10 +83,5 @@ def _is_unbroken(session: Session, boot_id: int, first: int, last: int) -> bool:
     """Tell whether all packets of a boot from `first` to `last`, of any camera, are here."""
     if first > last:
         return True
-    stored = session.scalar(
-        select(func.count())
-        .select_from(PacketRow)
-        .where(PacketRow.boot_id == boot_id, PacketRow.sequence.between(first, last))
-        .where(PacketRow.gap.is_(False))
-    )
-    return stored == last - first + 1
+    place = {"boot_id": boot_id, "first": first, "last": last}
+    return session.connection().execute(_BETWEEN, place).scalar() == last - first + 1

@@ -150,6 +150,27 @@ def quality(
     main(request, Output(out if plot else None, docs, json))
 
 
+@app.command(epilog="Example: mirage bench ingest --packets 60000 --json")
+def ingest(
+    *,
+    packets: Annotated[int, typer.Option(min=100, help="Packets in the broker before each run.")] = 60_000,
+    devices: Annotated[int, typer.Option(min=1, max=1000, help="Devices that they come from.")] = 100,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Bundle of the captions.", show_default="models/tiny")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where the stores are: its disk is measured.", show_default="the temporary folder"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Packets a second from broker to committed rows, opened on the way, by 1, 2 and 4 processes."""
+    from mirage.bench.ingest import run
+    from mirage.bench.report import print_report
+
+    print_report(run(packets, devices, bundle, folder), as_json=json)
+
+
 @app.command(epilog="Example: mirage bench fuzz --count 20000 --target packet --target birth --json")
 def fuzz(
     *,

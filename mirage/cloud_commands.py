@@ -1,5 +1,6 @@
 """`mirage cloud …`: ingest, render and serve, in one process or one role each; and who may take part."""
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -26,8 +27,14 @@ def run(config: Config, *, verbose: Verbose = False) -> None:
 
 @app.command(epilog="Example: mirage cloud ingest --config /etc/mirage/cloud.toml")
 def ingest(config: Config, *, verbose: Verbose = False) -> None:
-    """Only take packets from the broker into the store."""
+    """Only take packets from the broker into the store, and derive what they say."""
     _run(config, {"ingest"}, verbose=verbose)
+
+
+@app.command(epilog="Example: mirage cloud derive --config /etc/mirage/cloud.toml")
+def derive(config: Config, *, verbose: Verbose = False) -> None:
+    """Only derive what packets say, beside an ingest that has no time for it; as many as needed."""
+    _run(config, {"derive"}, verbose=verbose)
 
 
 @app.command(epilog="Example: mirage cloud render --config /etc/mirage/cloud.toml")
@@ -127,4 +134,5 @@ def _run(config: Path, roles: set[str], *, verbose: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    run_roles(load(config), stop, roles=frozenset(roles))
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    run_roles(load(config), stop, roles=frozenset(roles), credentials=credentials)

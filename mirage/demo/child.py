@@ -33,6 +33,10 @@ class Child:
                 env={**os.environ, "PYTHONPATH": path},
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def ended(self) -> bool:
         """Tell whether it has ended well; raises InputError or DemoError where it failed."""
         self._watch_memory()
