@@ -21,6 +21,7 @@ GROUPS = {
     "cloud": "mirage.cloud_commands",
     "export": "mirage.export_commands",
     "bench": "mirage.bench_commands",
+    "deploy": "mirage.deploy_commands",
 }
 
 
