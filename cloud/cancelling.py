@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import structlog
 
-from cloud import jobs
+from cloud import leases
 from cloud.clock import Clock
+from cloud.leases import Lease
 from cloud.store import Store, StoreError
 
 LOOK_MS = 500
@@ -14,16 +15,16 @@ log = structlog.get_logger()
 
 
 class Cancelled:
-    """True once `stopped` says so, or once the job of `packet_id` is no longer one that runs.
+    """True once `stopped` says so, or once the job is no longer this worker's, or cancelled.
 
     A store that does not answer cancels nothing.
     """
 
-    def __init__(self, store: Store, packet_id: int, clock: Clock, stopped: Callable[[], bool]) -> None:
+    def __init__(self, store: Store, lease: Lease, clock: Clock, stopped: Callable[[], bool]) -> None:
         self._store = store
-        self._packet_id = packet_id
-        self._clock = clock
+        self._lease = lease
         self._stopped = stopped
+        self._clock = clock
         self._looked_ms: int | None = None
 
     def __call__(self) -> bool:
@@ -35,7 +36,9 @@ class Cancelled:
         self._looked_ms = now_ms
         try:
             with self._store.read() as session:
-                return not jobs.is_running(session, self._packet_id)
+                return not leases.is_kept(session, self._lease)
         except StoreError as error:
-            log.warning("cannot see whether a job was cancelled", packet=self._packet_id, error=str(error))
+            log.warning(
+                "cannot see whether a job was cancelled", packet=self._lease.packet_id, error=str(error)
+            )
             return False

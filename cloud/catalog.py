@@ -12,6 +12,7 @@ from cloud.schema import BootRow, CameraRow, ClipRow, DeviceRow, JobRow, PacketR
 from cloud.store import Store
 
 MAX_SEGMENTS = 500  # in one answer
+_SHOWN = {"dead": "failed", "late": "none"}  # late for the live view only
 
 
 class UnknownCameraError(LookupError):
@@ -134,19 +135,19 @@ class Catalog:
             return _segment(_camera_path(device, camera), *row)
 
 
-def video_key(fingerprint: str) -> str:
-    """Name the object of a clip."""
-    return f"clips/{fingerprint}.mp4"
+def video_key(name: str) -> str:
+    """Name the object of a clip, called `name` (`cloud.shelf`)."""
+    return f"clips/{name}.mp4"
 
 
-def poster_key(fingerprint: str) -> str:
+def poster_key(name: str) -> str:
     """Name the object of a clip's poster."""
-    return f"posters/{fingerprint}.jpg"
+    return f"posters/{name}.jpg"
 
 
-def tail_key(fingerprint: str) -> str:
+def tail_key(name: str) -> str:
     """Name the object of a clip's last frames, which a renderer that carries goes on from."""
-    return f"tails/{fingerprint}.png"
+    return f"tails/{name}.png"
 
 
 def _segments(
@@ -201,7 +202,7 @@ def _camera(camera: CameraRow, device: DeviceRow, state: str | None) -> CameraVi
 def _segment(
     camera: str, segment: SegmentRow, packet: PacketRow, job: JobRow | None, clip: ClipRow | None
 ) -> SegmentView:
-    state = "none" if job is None else job.state
+    state = "none" if job is None else _SHOWN.get(job.state, job.state)
     return SegmentView(
         id=segment.packet_id,
         camera=camera,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import select, text, update
+from sqlalchemy import or_, select, text, update
 from sqlalchemy.orm import Session
 
 from cloud import index
@@ -95,10 +95,11 @@ class Derivation:
     def _claim(self, most: int) -> tuple[list[Claim], list[Stored]]:
         """Take the boots of what is to be done next, for a while, and give that, by boot and sequence."""
         now_ms = self._clock()
+        free = or_(_BOOTS.c.lease_ms < now_ms, _BOOTS.c.lease_ms > now_ms + LEASE_MS)  # the clock was set back
         query = (
             select(_PACKETS.c.id, _PACKETS.c.boot_id, _PACKETS.c.underived)
             .join(_BOOTS, _BOOTS.c.id == _PACKETS.c.boot_id)
-            .where(_PACKETS.c.underived.is_not(None), _BOOTS.c.lease_ms < now_ms)
+            .where(_PACKETS.c.underived.is_not(None), free)
             .order_by(_PACKETS.c.underived, _PACKETS.c.historical, _PACKETS.c.id)
             .limit(most)
         )
@@ -109,8 +110,8 @@ class Derivation:
         new = [packet_id for packet_id, _, mark in found if mark == NEW]
         wanted = {boot_id for _, boot_id, mark in found if mark == NEW} or {found[0].boot_id}
         lease_ms = now_ms + LEASE_MS
-        free = update(_BOOTS).where(_BOOTS.c.id.in_(wanted), _BOOTS.c.lease_ms < now_ms)
-        taken = free.values(lease_ms=lease_ms).returning(_BOOTS.c.id, _BOOTS.c.birth)
+        taken = update(_BOOTS).where(_BOOTS.c.id.in_(wanted), free).values(lease_ms=lease_ms)
+        taken = taken.returning(_BOOTS.c.id, _BOOTS.c.birth)
         with self._store.write() as session:
             claims = [Claim(boot_id, birth, lease_ms) for boot_id, birth in session.execute(taken)]
         with self._store.read() as session:

@@ -1,72 +1,97 @@
 """The queue of what is to be rendered: one job a segment, kept in the store.
 
-    queued --take--> running --finish--> done | failed | cancelled --enqueue--> queued
-       '-----------------'------- cancel ----------------'
-       '-----------------'  requeue, when a worker is told to stop;
-                            requeue_running, when one starts: what ran then was cut off
+    queued --lease--> running --> done | dead | cancelled --enqueue--> queued
+       |  '<-- lease expired,        (dead: failed for good, the dead-letter list)
+       |       failed for now --'
+       '--> cancelled | late (nobody needs the live view of a while ago)
 
-Someone who waits comes first, then live segments, then backlog; within each, the oldest first.
+Here is what those do who want something rendered, or not any more; `cloud.leases` is what workers do.
+
+A job's id is PACKET-TURN: the turn counts how often the segment was wished for anew. What became of one
+turn (`result_ref`, the fingerprint of its clip) never changes; another wish is another turn.
 """
 
-from sqlalchemy import Select, select, update
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from cloud.schema import JobRow, PacketRow
+from cloud.lanes import Lane
+from cloud.schema import JobRow
 
 NEXT_SEGMENT_PATIENCE_MS = 4_000  # a segment is rendered better once the next one's keyframe is there
-MAX_ATTEMPTS = 3  # times that a worker may die over the same job
+
+State = Literal["queued", "running", "done", "dead", "cancelled", "late"]
+STATES: tuple[State, ...] = get_args(State)
+_OPEN = ("queued", "running")
+
+
+class JobError(ValueError):
+    """There is no such job, or it is not in a state for this; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as people and programs see it; times are in ms of the Unix epoch.
+
+    `attempts` counts how often a worker began; `worker` is who has it, or had it last.
+    """
+
+    id: str
+    segment: int
+    state: str
+    lane: str
+    asked_ms: int
+    not_before_ms: int
+    attempts: int
+    worker: str | None
+    lease_ms: int | None
+    error: str | None
+    result_ref: str | None
+    changed_ms: int
 
 
 def enqueue(
-    session: Session, packet_id: int, now_ms: int, *, not_before_ms: int = 0, urgent: bool = False
+    session: Session,
+    packet_id: int,
+    now_ms: int,
+    *,
+    lane: Lane = Lane.BACKFILL,
+    not_before_ms: int = 0,
+    late_ms: int | None = None,
 ) -> None:
-    """Ask for a segment; a job that waits is hastened, one that failed or was cancelled starts over."""
-    job = session.get(JobRow, packet_id)
+    """Ask for a segment; a job that waits is hastened, one that is closed has another turn.
+
+    Not before `not_before_ms`. From `late_ms` on nobody needs it any more: then it is dropped. Who asks again
+    without that needs it at any time.
+    """
+    job = _locked(session, packet_id)
     if job is None:
-        job = JobRow(packet_id=packet_id, state="done", urgent=False, not_before_ms=0, changed_ms=now_ms)
-        session.add(job)
-    if job.state in ("done", "failed", "cancelled"):
-        job.state, job.attempts, job.error = "queued", 0, None
-        job.urgent, job.not_before_ms, job.changed_ms = urgent, not_before_ms, now_ms
-    elif job.state == "queued":
-        job.urgent = job.urgent or urgent
-        job.not_before_ms = min(job.not_before_ms, not_before_ms)
+        _insert(session, packet_id, now_ms)
+        job = _locked(session, packet_id)
+    if job is None:
+        raise JobError(f"job of segment {packet_id}: vanished while it was written")
+    if job.state not in _OPEN:
+        job.turn, job.fence = job.turn + 1, job.fence + 1
+        job.state, job.attempts, job.error, job.result_ref = "queued", 0, None, None
+        job.lane, job.not_before_ms, job.late_ms = int(lane), not_before_ms, late_ms
+        job.asked_ms = job.changed_ms = now_ms
+    else:
+        job.late_ms = None if job.late_ms is None or late_ms is None else max(job.late_ms, late_ms)
+        if job.state == "queued":
+            if lane < job.lane:
+                job.lane, job.asked_ms = int(lane), now_ms
+            job.not_before_ms = min(job.not_before_ms, not_before_ms)
 
 
 def retry_failed(session: Session, packet_id: int, now_ms: int) -> None:
-    """Queue a failed job again: what it lacked may have come."""
+    """Queue a job that failed for good again: what it lacked may have come."""
     job = session.get(JobRow, packet_id)
-    if job is not None and job.state == "failed":
-        enqueue(session, packet_id, now_ms)
-
-
-def is_due(session: Session, now_ms: int) -> bool:
-    """Tell whether `take` would find a job; takes no lock."""
-    return session.scalar(_due(now_ms)) is not None
-
-
-def is_running(session: Session, packet_id: int) -> bool:
-    """Tell whether a job that was taken is still wanted: not cancelled, nor asked for again after that."""
-    return session.scalar(select(JobRow.state).where(JobRow.packet_id == packet_id)) == "running"
-
-
-def take(session: Session, now_ms: int) -> int | None:
-    """Mark the next due job as running and give its packet's id."""
-    job = session.scalar(_due(now_ms))
-    if job is None:
-        return None
-    job.state, job.attempts, job.changed_ms = "running", job.attempts + 1, now_ms
-    return job.packet_id
-
-
-def finish(session: Session, packet_id: int, now_ms: int, error: str | None = None) -> None:
-    """Close a job; with `error` it failed. What was made in spite of being cancelled is done."""
-    if error is None:
-        closed = update(JobRow).where(JobRow.packet_id == packet_id)
-        session.execute(closed.values(state="done", error=None, changed_ms=now_ms))
-    else:
-        running = update(JobRow).where(JobRow.packet_id == packet_id, JobRow.state == "running")
-        session.execute(running.values(state="failed", error=error, changed_ms=now_ms))
+    if job is not None and job.state == "dead":
+        enqueue(session, packet_id, now_ms, lane=Lane(job.lane))
 
 
 def cancel(session: Session, packet_id: int, now_ms: int) -> bool:
@@ -74,36 +99,74 @@ def cancel(session: Session, packet_id: int, now_ms: int) -> bool:
 
     One that waits is never started; one that runs is given up at its worker's next step.
     """
-    open_job = update(JobRow).where(JobRow.packet_id == packet_id, JobRow.state.in_(("queued", "running")))
+    open_job = update(JobRow).where(JobRow.packet_id == packet_id, JobRow.state.in_(_OPEN))
     closed = open_job.values(state="cancelled", error=None, changed_ms=now_ms).returning(JobRow.packet_id)
     return session.scalar(closed) is not None
 
 
-def requeue(session: Session, packet_id: int, now_ms: int) -> bool:
-    """Put a running job back as if it had never been taken: its worker was told to stop.
-
-    False if it is not running any more: it was cancelled.
-    """
-    running = update(JobRow).where(JobRow.packet_id == packet_id, JobRow.state == "running")
-    again = running.values(state="queued", attempts=JobRow.attempts - 1, changed_ms=now_ms)
-    return session.scalar(again.returning(JobRow.packet_id)) is not None
-
-
-def requeue_running(session: Session, now_ms: int) -> int:
-    """Queue what a worker left running when it stopped; give how many. Jobs that it died over often fail."""
-    jobs = session.scalars(select(JobRow).where(JobRow.state == "running")).all()
-    for job in jobs:
-        job.state, job.changed_ms = "queued", now_ms
-        if job.attempts >= MAX_ATTEMPTS:
-            job.state, job.error = "failed", f"the worker stopped {job.attempts} times while rendering this"
-    return len(jobs)
+def retry(session: Session, job_id: str, now_ms: int) -> str:
+    """Give a closed job another turn, and the id of that. Raises JobError."""
+    job = find(session, job_id)
+    if job.state in _OPEN:
+        raise JobError(f"job {job_id}: is {job.state}")
+    enqueue(session, job.packet_id, now_ms, lane=Lane(job.lane))
+    return id_of(job)
 
 
-def _due(now_ms: int) -> "Select[JobRow]":
-    return (
-        select(JobRow)
-        .join(PacketRow, PacketRow.id == JobRow.packet_id)
-        .where(JobRow.state == "queued", JobRow.not_before_ms <= now_ms)
-        .order_by(JobRow.urgent.desc(), PacketRow.historical, JobRow.packet_id)
-        .limit(1)
+def find(session: Session, job_id: str) -> JobRow:
+    """Give the job of this id, or raise JobError; of a turn that is over nothing is kept."""
+    packet = job_id.partition("-")[0]
+    # PostgreSQL refuses to compare with what is no integer of its own.
+    known = len(packet) <= 10 and packet.isascii() and packet.isdigit() and int(packet) < 2**31
+    job = session.get(JobRow, int(packet)) if known else None
+    if job is None or job_id != id_of(job):
+        raise JobError(f"job {job_id}: is not there")
+    return job
+
+
+def listed(session: Session, states: Collection[str] = STATES, limit: int = 100) -> Sequence[JobView]:
+    """List jobs, the last changed first."""
+    query = select(JobRow).where(JobRow.state.in_(states))
+    rows = session.scalars(query.order_by(JobRow.changed_ms.desc(), JobRow.packet_id.desc()).limit(limit))
+    return [view(row) for row in rows]
+
+
+def counts(session: Session) -> dict[str, int]:
+    """Count jobs by state; those that nobody needed in time are the `late` ones."""
+    found = session.execute(select(JobRow.state, func.count()).group_by(JobRow.state)).all()
+    return dict.fromkeys(STATES, 0) | dict(found)
+
+
+def id_of(job: JobRow) -> str:
+    """Name a job."""
+    return f"{job.packet_id}-{job.turn}"
+
+
+def view(job: JobRow) -> JobView:
+    """Show a job."""
+    return JobView(
+        id=id_of(job),
+        segment=job.packet_id,
+        state=job.state,
+        lane=Lane(job.lane).name.lower(),
+        asked_ms=job.asked_ms,
+        not_before_ms=job.not_before_ms,
+        attempts=job.attempts,
+        worker=job.worker,
+        lease_ms=job.lease_ms if job.state == "running" else None,
+        error=job.error,
+        result_ref=job.result_ref,
+        changed_ms=job.changed_ms,
     )
+
+
+def _locked(session: Session, packet_id: int) -> JobRow | None:
+    return session.get(JobRow, packet_id, with_for_update=True, populate_existing=True)
+
+
+def _insert(session: Session, packet_id: int, now_ms: int) -> None:
+    """Make the row, closed, unless another process has just made it: it is locked next."""
+    row = {"packet_id": packet_id, "state": "done", "lane": int(Lane.BACKFILL), "asked_ms": now_ms}
+    row |= {"not_before_ms": 0, "changed_ms": now_ms, "turn": 0, "attempts": 0, "fence": 0, "lease_ms": 0}
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    session.execute(insert(JobRow).values(row).on_conflict_do_nothing())

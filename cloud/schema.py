@@ -26,6 +26,7 @@ _NAMES = {
 
 
 _UNDERIVED, _AGAIN = text("underived IS NOT NULL"), text("underived = 2")
+_LATE = text("late_ms IS NOT NULL")
 
 
 class Base(DeclarativeBase):
@@ -171,16 +172,32 @@ class ClipRow(Base):
 
 
 class JobRow(Base):
-    """The wish to render a segment, and what became of it: queued, running, done, failed or cancelled."""
+    """The wish to render a segment, and what became of it (`cloud.jobs`).
+
+    `turn` counts the wishes. Whoever renders it holds a lease until `lease_ms`, and with it the `fence`,
+    which only grows: what an older one wants to publish is refused. `worker` is who that is, or was.
+    """
 
     __tablename__ = "jobs"
-    __table_args__ = (Index(None, "state", "not_before_ms"),)
+    __table_args__ = (
+        Index(None, "state", "lane", "asked_ms", "packet_id"),
+        Index(None, "state", "asked_ms"),
+        Index(None, "state", "changed_ms"),
+        Index("ix_jobs_late_ms", "late_ms", sqlite_where=_LATE, postgresql_where=_LATE),
+    )
 
     packet_id: Mapped[int] = mapped_column(ForeignKey("packets.id"), primary_key=True)
+    turn: Mapped[int] = mapped_column(default=1)
     state: Mapped[str] = mapped_column(String(16))
-    urgent: Mapped[bool]
+    lane: Mapped[int]
+    asked_ms: Mapped[int] = mapped_column(BigInteger)
     not_before_ms: Mapped[int] = mapped_column(BigInteger)
+    late_ms: Mapped[int | None] = mapped_column(BigInteger)
     attempts: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None] = mapped_column(String(128))
+    fence: Mapped[int] = mapped_column(BigInteger, default=0)
+    lease_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    result_ref: Mapped[str | None] = mapped_column(String(64))
     error: Mapped[str | None]
     changed_ms: Mapped[int] = mapped_column(BigInteger)
 

@@ -1,21 +1,26 @@
 """The clips that were made: rows and objects, put there and thrown away together.
 
-    objects --> row --> what the row before named goes, and the oldest tails of the camera
+    objects --> row, and the job is done --> what the row before named goes, and the camera's oldest tails
 
-A crash in between leaves objects that no row names, never a row without its objects.
+An object is named by fingerprint and fence, so no two workers ever write the same one, and what lies there is
+nobody's until a row names it. That row is written in the transaction that closes the job, which only the
+holder of the current fence can: the clip is published once, whole, or not at all. A crash in between leaves
+objects that no row names, never a row without its objects; who does the job next removes them.
 
 A degraded clip falls short of what was asked for, and says so: its fingerprint is its own, and `wanted` is
 that of the full one. It stands in for that for a while, so that lack of memory does not cost a rendering at
 every look; who asks after that has it rendered anew.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from cloud.catalog import poster_key, tail_key, video_key
+from cloud.leases import Lease, LeaseLostError
 from cloud.objects import MissingObjectError, Objects, ObjectsError
 from cloud.render.clip import fingerprint
 from cloud.schema import ClipRow, PacketRow
@@ -27,31 +32,45 @@ _AT_ONCE = 100  # tails thrown away after one clip; more only where an older ver
 
 log = structlog.get_logger()
 
+# Closes the job whose clip has this fingerprint, or raises LeaseLostError.
+Close = Callable[[Session, str], None]
+
 
 class Shelf:
-    """Keeps the clips of one store and its objects; for one writer at a time."""
+    """Keeps the clips of one store and its objects; safe to share, and to use from many processes."""
 
     def __init__(self, store: Store, objects: Objects) -> None:
         self._store = store
         self._objects = objects
 
-    def holds(self, packet_id: int, statement: Mapping[str, object], now_ms: int) -> bool:
-        """Tell whether the clip of this statement is there and whole, or one that stands in for it."""
+    def holds(self, packet_id: int, statement: Mapping[str, object], now_ms: int) -> str | None:
+        """Give the fingerprint of the clip of this statement, or of what stands in for it, if it is whole."""
         with self._store.read() as session:
             clip = session.get(ClipRow, packet_id)
         if clip is None or is_outdated(clip, now_ms):
-            return False
-        return fingerprint(statement) in (clip.fingerprint, clip.wanted) and is_whole(self._objects, clip)
+            return None
+        same = fingerprint(statement) in (clip.fingerprint, clip.wanted) and is_whole(self._objects, clip)
+        return clip.fingerprint if same else None
 
-    def put(self, row: ClipRow, sources: Mapping[str, Path | bytes]) -> None:
-        """Keep a clip, `sources` by key, in place of the one that was there. Raises ObjectsError."""
+    def put(self, row: ClipRow, sources: Mapping[str, Path | bytes], lease: Lease, close: Close) -> None:
+        """Keep a clip, `sources` by key, in place of the one that was there, and `close` its job.
+
+        Raises ObjectsError, and LeaseLostError where the job is no longer this worker's: then nothing stays.
+        Where the store fails, nobody knows whether the row is there, so the objects stay.
+        """
         self._objects.put_all(sources)
-        with self._store.write() as session:
-            before = session.get(ClipRow, row.packet_id)
-            old = set() if before is None else _keys(before) - _keys(row)
-            session.merge(row)
-            session.flush()
-            old -= _named(session, old)
+        try:
+            with self._store.write() as session:
+                close(session, row.fingerprint)
+                before = session.get(ClipRow, row.packet_id)
+                old = set() if before is None else _keys(before) - _keys(row)
+                session.merge(row)
+                session.flush()
+                old |= _left_over(row.fingerprint, lease)
+                old -= _named(session, old)
+        except LeaseLostError:
+            self._remove(sources)
+            raise
         self._remove(old)
         self._drop_tails(row.packet_id)
 
@@ -93,6 +112,17 @@ def is_whole(objects: Objects, clip: ClipRow) -> bool:
         return objects.size(clip.video_key) == clip.size
     except MissingObjectError:
         return False
+
+
+def _left_over(made: str, lease: Lease) -> set[str]:
+    """Name what those who tried this job before may have put there, and could not publish."""
+    names = [f"{made}-{fence}" for fence in range(_first_fence(lease), lease.fence)]
+    return {key(name) for name in names for key in (video_key, poster_key, tail_key)}
+
+
+def _first_fence(lease: Lease) -> int:
+    # Each attempt took one, and each that was reclaimed another.
+    return max(lease.fence - 2 * (lease.attempt - 1), 1)
 
 
 def _keys(clip: ClipRow) -> set[str]:

@@ -1,6 +1,6 @@
 """What a clip leaves for the next one to go on from: its last frames, before they were marked.
 
-clip k --last N frames, lossless--> tails/{fingerprint of k}.png --> clip k + 1, which names that fingerprint
+clip k --last N frames, lossless--> tails/{fingerprint of k}-….png --> clip k + 1, which names it
 
 They are kept beside video and poster, only for renderers that carry, and only of the last clips of a camera
 (`cloud.shelf`). Where they are not there (the clip was not made, or long ago, or otherwise than this one is
@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from cloud.objects import MissingObjectError, Objects
-from cloud.schema import ClipRow, PacketRow
+from cloud.schema import ClipRow, JobRow, PacketRow
 
 # Also `source`, since it gives the size: another birth of the boot may have named another.
 _ALIKE = ("camera", "boot", "source", "bundle", "renderer", "policy", "seed")
@@ -46,6 +46,20 @@ def clip_of(session: Session, packet_id: int, sequence: int) -> ClipRow | None:
         .join(PacketRow, PacketRow.id == ClipRow.packet_id)
         .join(here, here.boot_id == PacketRow.boot_id)
         .where(here.id == packet_id, PacketRow.sequence == sequence)
+    )
+
+
+def is_being_made(session: Session, packet_id: int, sequence: int) -> bool:
+    """Tell whether a worker has the clip of another packet of the same boot in hand, by its `sequence`."""
+    here = aliased(PacketRow)
+    return (
+        session.scalar(
+            select(JobRow.packet_id)
+            .join(PacketRow, PacketRow.id == JobRow.packet_id)
+            .join(here, here.boot_id == PacketRow.boot_id)
+            .where(here.id == packet_id, PacketRow.sequence == sequence, JobRow.state == "running")
+        )
+        is not None
     )
 
 

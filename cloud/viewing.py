@@ -7,6 +7,7 @@ from cloud import jobs
 from cloud.catalog import Catalog, SegmentView
 from cloud.clock import Clock, wall_ms
 from cloud.jobs import NEXT_SEGMENT_PATIENCE_MS
+from cloud.lanes import Lane
 from cloud.objects import Objects
 from cloud.schema import ClipRow
 from cloud.shelf import is_outdated, is_whole
@@ -53,7 +54,7 @@ class Viewing:
             return segment
         not_before_ms = now_ms + NEXT_SEGMENT_PATIENCE_MS if patient else now_ms
         with self._store.write() as session:
-            jobs.enqueue(session, segment_id, now_ms, not_before_ms=not_before_ms, urgent=True)
+            jobs.enqueue(session, segment_id, now_ms, lane=Lane.LIVE, not_before_ms=not_before_ms)
         return self.catalog.segment(segment_id)
 
     def cancel(self, segment_id: int) -> SegmentView:

@@ -1,70 +1,54 @@
-"""Makes clips of segments: one job after the other, on one thread.
+"""Does what the queue asks for: one job after the other, on one thread.
 
-    job -> packets back to the last refresh, and the next one -> segments -> renderer -> MP4, poster, tail
-                                                 clip before, its tail ---'
+    take a lease -> heartbeat + maker (`cloud.making`) -> the clip becomes visible and the job done, at once
+                                   '-- or the job is given back, tried again after a pause, or dead
 
-Same packets, bundle, policy, seed and clip before: same clip, found by its fingerprint instead of made again.
-What falls short of that, for lack of memory, says so and is another clip (`cloud.shelf`). A worker that is
-told to stop gives up the rendering at its next step, and the job waits for the next worker; one whose job is
-cancelled gives up too, and goes on with the next. Whatever goes wrong with a job, it is that job which fails.
+As many workers as you like share one store, in threads, processes and machines; each needs a renderer of its
+own. One that is told to stop gives up the rendering at its next step, and the job waits for another worker;
+one whose job is cancelled or taken away gives up too, and goes on with the next. Whatever goes wrong with a
+job, it is that job which fails.
 """
 
-import contextlib
-import json
-import tempfile
+import os
+import socket
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
-import cv2
-import numpy as np
 import structlog
-from numpy.typing import NDArray
+from sqlalchemy.orm import Session
 
-from cloud import jobs
+from cloud import leases
 from cloud.bundles import Bundles
 from cloud.cancelling import Cancelled
-from cloud.catalog import poster_key, tail_key, video_key
 from cloud.clock import Clock, wall_ms
 from cloud.crew import attempt
-from cloud.excerpt import Excerpt, excerpt
+from cloud.heartbeat import Heartbeat
+from cloud.lanes import is_fair
+from cloud.leases import Lease, LeaseLostError, SessionClock, database_ms
+from cloud.making import Maker, NotYetError
 from cloud.objects import Objects, ObjectsError
 from cloud.render.anchors import Anchors
-from cloud.render.clip import fingerprint, goes_on, provenance, render_segment, tail
-from cloud.render.mark import mark
-from cloud.render.mp4 import Mp4Writer, OutputError
-from cloud.render.renderer import (
-    RenderCancelledError,
-    Renderer,
-    RenderError,
-    never,
-    output_rate,
-    output_size,
-)
-from cloud.render.seam import seam
-from cloud.scene import resolve_around
-from cloud.schema import ClipRow
-from cloud.shelf import Shelf
+from cloud.render.mp4 import OutputError
+from cloud.render.renderer import LostRendererError, RenderCancelledError, RenderError, never
 from cloud.store import Store, StoreError
-from cloud.tails import Tail, clip_of, encode_tail, made_alike, read_tail
 from wire.bundle import BundleError
 from wire.documents import DocumentError
 from wire.packet import PacketError
 from wire.policy import Policy
-from wire.segment import Segment
 
 POLL_S = 0.25  # how soon a new job is noticed; asking costs one indexed query
-POSTER_QUALITY = 80
-SEED = 0  # of every clip made here: who renders again sees the same
-_REASONS = (RenderError, OutputError, ObjectsError, PacketError, DocumentError, BundleError)
+NOT_YET_MS = 500  # how soon it is looked again whether the clip before is there
+
+# What may be otherwise the next time: a place that is full, a machine that is gone.
+_PASSING = (OutputError, ObjectsError, LostRendererError)
+_LASTING = (RenderError, PacketError, DocumentError, BundleError)
+_NO_FAULT = (RenderCancelledError, NotYetError, LeaseLostError, StoreError)
 
 log = structlog.get_logger()
 
 
 class Worker:
-    """Renders what the queue asks for. Use one at a time per store. `anchors` are those of the policy."""
+    """Renders what the queue asks for; `name` is for people to read. A `clock` is that of leases too."""
 
     def __init__(
         self,
@@ -72,23 +56,20 @@ class Worker:
         objects: Objects,
         bundles: Bundles,
         policy: Policy,
-        clock: Clock = wall_ms,
+        clock: Clock | None = None,
         anchors: Anchors = Anchors(),  # noqa: B008 -- frozen
+        name: str = "worker",
     ) -> None:
         self._store = store
-        self._objects = objects
-        self._shelf = Shelf(store, objects)
-        self._bundles = bundles
-        self._policy = policy
-        self._anchors = anchors
-        self._clock = clock
+        self._clock = wall_ms if clock is None else clock
+        self._lease_ms: SessionClock = database_ms if clock is None else lambda _session: self._clock()
+        self._maker = Maker(store, objects, bundles, policy, self._clock, anchors)
+        self._name = name
+        self._taken = 0
+        self._camera_id: int | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop`. Begins with what an earlier worker left unfinished."""
-        with self._store.write() as session:
-            left = jobs.requeue_running(session, self._clock())
-        if left:
-            log.info("unfinished jobs found", jobs=left)
+        """Work until `stop`."""
         while not stop.is_set():
             if not self.work(stop.is_set):
                 stop.wait(POLL_S)
@@ -99,182 +80,66 @@ class Worker:
         Once `stopped`, or once the job is cancelled, a rendering is given up before its next step; in the
         first case its job is queued again. Raises StoreError.
         """
-        if not self._is_due():
-            return False
-        with self._store.write() as session:
-            packet_id = jobs.take(session, self._clock())
-        if packet_id is None:
+        lease = self._take()
+        if lease is None:
             return False
         try:
-            error = self._try(packet_id, Cancelled(self._store, packet_id, self._clock, stopped))
+            with Heartbeat(self._store, lease, self._lease_ms):
+                self._do(lease, Cancelled(self._store, lease, self._clock, stopped))
+        except LeaseLostError as error:
+            log.warning("came too late to publish", packet=lease.packet_id, error=str(error))
         except RenderCancelledError:
-            with self._store.write() as session:
-                again = jobs.requeue(session, packet_id, self._clock())
-            log.info("rendering given up", packet=packet_id, queued_again=again)
-            return True
-        with self._store.write() as session:
-            jobs.finish(session, packet_id, self._clock(), error)
+            self._give_back(lease, "rendering given up")
+        except NotYetError:
+            self._give_back(lease, "the clip before is being made", NOT_YET_MS)
         return True
 
-    def _try(self, packet_id: int, cancelled: Callable[[], bool]) -> str | None:
-        """Make the clip, or say why not. Raises RenderCancelledError, StoreError."""
+    def _take(self) -> Lease | None:
+        with self._store.read() as session:
+            if not leases.is_due(session, self._lease_ms(session)):
+                return None
+        with self._store.write() as session:
+            now_ms, fair = self._lease_ms(session), is_fair(self._taken)
+            lease = leases.take(session, self._name, now_ms, camera_id=self._camera_id, fair=fair)
+        if lease is not None:
+            self._taken, self._camera_id = self._taken + 1, lease.camera_id
+        return lease
+
+    def _do(self, lease: Lease, cancelled: Callable[[], bool]) -> None:
+        """Make the clip, or write down why not. Raises what is no fault of the job."""
+
+        def close(session: Session, result_ref: str) -> None:
+            leases.finish(session, lease, self._lease_ms(session), result_ref)
+
         try:
-            return attempt(
-                lambda: self._make(packet_id, cancelled),
+            surprise = attempt(
+                lambda: self._maker.make(lease, cancelled, close),
                 "clip failed as nobody foresaw",
-                (*_REASONS, RenderCancelledError, StoreError),
-                packet=packet_id,
+                (*_LASTING, *_PASSING, *_NO_FAULT),
+                packet=lease.packet_id,
             )
-        except _REASONS as failure:
-            log.warning("clip failed", packet=packet_id, error=str(failure))
-            return str(failure)
+            if surprise is not None:
+                self._fail(lease, surprise, passing=True)
+        except _PASSING as error:
+            # Another machine does at once what this one cannot any more.
+            self._fail(lease, str(error), passing=True, pause=not isinstance(error, LostRendererError))
+        except _LASTING as error:
+            self._fail(lease, str(error), passing=False)
 
-    def _is_due(self) -> bool:
-        with self._store.read() as session:
-            return jobs.is_due(session, self._clock())
-
-    def _make(self, packet_id: int, cancelled: Callable[[], bool]) -> None:
-        started_s = time.perf_counter()
-        with self._store.read() as session:
-            source = excerpt(session, packet_id)
-        shot = self._shot(packet_id, source)
-        if shot is None:
-            return
-        with _workplace() as folder:
-            clip = self._render(shot, cancelled, folder / "clip.mp4")
-            made = fingerprint(clip.statement)
-            sources: dict[str, Path | bytes] = {
-                video_key(made): folder / "clip.mp4",
-                poster_key(made): _jpeg(clip.poster),
-            }
-            kept = None if clip.tail is None else encode_tail(clip.tail)
-            if kept is not None:
-                sources[tail_key(made)] = kept
-            self._shelf.put(self._row(packet_id, shot, clip, keeps_tail=kept is not None), sources)
-        seconds = round(time.perf_counter() - started_s, 2)
-        log.info("clip made", packet=packet_id, seconds=seconds, seam=clip.seam)
-
-    def _shot(self, packet_id: int, source: Excerpt) -> "_Shot | None":
-        """Put together all that a clip depends on; None if that clip is there."""
-        bundle = self._bundles.bundle(source.birth.bundle_sha256)
-        renderer = self._bundles.renderer(bundle.short_sha256)
-        codec = self._bundles.codec(bundle.short_sha256)
-        segments, index = resolve_around(source.links, source.sequence, codec)
-        packets = [link.packet for link in source.links]
-        statement = provenance(_subject(source), bundle.sha256, renderer, self._policy, SEED, packets)
-        tail = None
-        if renderer.carries and goes_on(segments, index):
-            clip = self._before(packet_id, segments[index - 1].sequence, statement)
-            if clip is not None:
-                # Also where its last frames are not kept any more: what was made of them stays.
-                if self._shelf.holds(packet_id, statement | {"continues": clip.fingerprint}, self._clock()):
-                    return None
-                tail = read_tail(self._objects, clip, output_size(source.camera, self._policy.long_side_px))
-        if tail is not None:
-            statement["continues"] = tail.fingerprint
-        elif self._shelf.holds(packet_id, statement, self._clock()):
-            return None
-        return _Shot(source, renderer, segments, index, tail, statement)
-
-    def _before(self, packet_id: int, sequence: int, statement: dict[str, object]) -> ClipRow | None:
-        """Give the clip before, if it was made as this one is to be."""
-        with self._store.read() as session:
-            clip = clip_of(session, packet_id, sequence)
-        return clip if clip is not None and made_alike(clip, statement) else None
-
-    def _render(self, shot: "_Shot", cancelled: Callable[[], bool], path: Path) -> "_Clip":
-        camera, segment = shot.source.camera, shot.segments[shot.index]
-        carried = None if shot.before is None else shot.before.frames
-        shortfalls: list[str] = []
-        started_s = time.perf_counter()
-        frames = render_segment(
-            shot.segments, shot.index, camera, shot.renderer, self._policy, SEED,
-            carried, self._anchors.pictures, cancelled, shortfalls.append,
-        )  # fmt: skip
-        statement = shot.statement | ({"degraded": "; ".join(shortfalls)} if shortfalls else {})
-        if len(frames) == 0:
-            raise RenderError(f"segment {segment.sequence} is shorter than a frame")
-        width, height = output_size(camera, self._policy.long_side_px)
-        title = segment.caption or f"{shot.source.path} {segment.sequence}"
-        rate = output_rate(camera, self._policy)
-        with Mp4Writer(path, width, height, rate, title, statement) as writer:
-            writer.write(frames)
-        middle = len(frames) // 2
-        return _Clip(
-            statement=statement,
-            size=path.stat().st_size,
-            frames=writer.frames,
-            render_ms=round((time.perf_counter() - started_s) * 1000),
-            poster=mark(frames[middle : middle + 1])[0],
-            tail=tail(carried, frames, shot.renderer.carries),
-            seam=None if carried is None else round(seam(carried, frames), 3),
+    def _fail(self, lease: Lease, error: str, *, passing: bool, pause: bool = True) -> None:
+        with self._store.write() as session:
+            now_ms = self._lease_ms(session)
+            again = leases.fail(session, lease, now_ms, error, passing=passing, pause=pause)
+        log.warning(
+            "clip failed", packet=lease.packet_id, error=error, attempt=lease.attempt, tried_again=again
         )
 
-    def _row(self, packet_id: int, shot: "_Shot", clip: "_Clip", *, keeps_tail: bool) -> ClipRow:
-        made, wanted = fingerprint(clip.statement), fingerprint(shot.statement)
-        return ClipRow(
-            packet_id=packet_id,
-            fingerprint=made,
-            wanted=None if made == wanted else wanted,
-            video_key=video_key(made),
-            poster_key=poster_key(made),
-            tail_key=tail_key(made) if keeps_tail else None,
-            size=clip.size,
-            width=clip.poster.shape[1],
-            height=clip.poster.shape[0],
-            frames=clip.frames,
-            render_ms=clip.render_ms,
-            provenance=json.dumps(clip.statement, separators=(",", ":")),
-            seam=clip.seam,
-            made_ms=self._clock(),
-        )
+    def _give_back(self, lease: Lease, event: str, pause_ms: int = 0) -> None:
+        with self._store.write() as session:
+            again = leases.give_back(session, lease, self._lease_ms(session), pause_ms)
+        log.info(event, packet=lease.packet_id, queued_again=again)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shot:
-    """What one clip is made of; `before` is what it goes on from, and `statement` names all of it."""
-
-    source: Excerpt
-    renderer: Renderer
-    segments: Sequence[Segment]
-    index: int
-    before: Tail | None
-    statement: dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class _Clip:
-    statement: dict[str, object]  # the shot's, and in what the clip falls short of it
-    size: int
-    frames: int
-    render_ms: int  # to render, and to write as H.264
-    poster: NDArray[np.uint8]  # (H, W, 3) RGB, marked
-    tail: NDArray[np.uint8] | None  # (N, H, W, 3) RGB, unmarked
-    seam: float | None
-
-
-@contextlib.contextmanager
-def _workplace() -> Iterator[Path]:
-    """Give a temporary folder; raises OutputError where there is no room for one."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="mirage-clip-")
-    except OSError as error:
-        raise OutputError(f"temporary folder: {error.strerror}") from error
-    with folder as name:
-        yield Path(name)
-
-
-def _subject(source: Excerpt) -> dict[str, object]:
-    return {
-        "camera": source.path,
-        "boot": source.birth.boot_id,
-        "segment": source.sequence,
-        "source": [source.camera.width, source.camera.height, source.camera.fps],
-    }
-
-
-def _jpeg(picture: NDArray[np.uint8]) -> bytes:
-    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, POSTER_QUALITY])
-    if not done:
-        raise RenderError(f"a poster of {picture.shape} pixels cannot be made")
-    return data.tobytes()
+def worker_name(number: int) -> str:
+    """Name worker `number` of this process."""
+    return f"{socket.gethostname()[:80]}-{os.getpid()}-{number}"

@@ -26,6 +26,10 @@ class RenderError(RuntimeError):
     """A segment cannot become frames."""
 
 
+class LostRendererError(RenderError):
+    """The renderer is gone, with the machine that it was on; another one may do."""
+
+
 class RenderCancelledError(Exception):
     """Nobody wants the frames any more; nothing is wrong with them."""
 

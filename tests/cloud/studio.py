@@ -7,6 +7,7 @@ from pathlib import Path
 from cloud import jobs
 from cloud.bundles import Bundles
 from cloud.catalog import Catalog, SegmentView
+from cloud.lanes import Lane
 from cloud.objects import Objects
 from cloud.render.anchors import Anchors
 from cloud.render.renderer import Renderer, never
@@ -46,7 +47,7 @@ class Studio:
     def ask(self, segment: SegmentView, cancelled: Callable[[], bool] = never) -> SegmentView:
         """Have one segment rendered, as someone who waits for it would."""
         with self.store.write() as session:
-            jobs.enqueue(session, segment.id, self.now_ms, urgent=True)
+            jobs.enqueue(session, segment.id, self.now_ms, lane=Lane.LIVE)
         self.worker.work(cancelled)
         return self.catalog.segment(segment.id)
 

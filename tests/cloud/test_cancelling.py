@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cloud import jobs
+from cloud import jobs, leases
 from cloud.cancelling import LOOK_MS, Cancelled
+from cloud.leases import Lease
 from cloud.render.renderer import Context, never
 from cloud.store import Store
 from tests.bundles import CAPTIONS
@@ -57,6 +58,13 @@ def asked_for(store: Store, *packet_ids: int) -> None:
     with store.write() as session:
         for packet_id in packet_ids:
             jobs.enqueue(session, packet_id, NOW_MS)
+
+
+def taken(store: Store) -> Lease:
+    with store.write() as session:
+        lease = leases.take(session, "worker", NOW_MS)
+    assert lease is not None
+    return lease
 
 
 def cancel(store: Store, packet_id: int) -> bool:
@@ -143,9 +151,7 @@ def test_a_cancelled_job_that_fails_before_it_notices_stays_cancelled(
 def test_the_store_is_looked_into_twice_a_second_at_most(store: Store) -> None:
     now_ms = NOW_MS
     asked_for(store, 1)
-    with store.write() as session:
-        jobs.take(session, NOW_MS)
-    cancelled = Cancelled(store, 1, lambda: now_ms, never)
+    cancelled = Cancelled(store, taken(store), lambda: now_ms, never)
     assert not cancelled()
     cancel(store, 1)
     now_ms += LOOK_MS - 1
@@ -158,9 +164,7 @@ def test_the_store_is_looked_into_twice_a_second_at_most(store: Store) -> None:
 def test_a_clock_that_is_set_back_delays_no_look(store: Store) -> None:
     now_ms = NOW_MS
     asked_for(store, 1)
-    with store.write() as session:
-        jobs.take(session, NOW_MS)
-    cancelled = Cancelled(store, 1, lambda: now_ms, never)
+    cancelled = Cancelled(store, taken(store), lambda: now_ms, never)
     assert not cancelled()
     cancel(store, 1)
     now_ms -= 3_600_000
@@ -168,7 +172,8 @@ def test_a_clock_that_is_set_back_delays_no_look(store: Store) -> None:
 
 
 def test_a_store_that_does_not_answer_cancels_nothing(store: Store, tmp_path: Path) -> None:
-    cancelled = Cancelled(store, 1, lambda: NOW_MS, never)
+    lease = Lease(packet_id=1, camera_id=1, turn=1, fence=1, attempt=1)
+    cancelled = Cancelled(store, lease, lambda: NOW_MS, never)
     (tmp_path / "store.db").write_bytes(b"no database")
     assert not cancelled()
-    assert Cancelled(store, 1, lambda: NOW_MS, lambda: True)(), "but who is told to stop stops"
+    assert Cancelled(store, lease, lambda: NOW_MS, lambda: True)(), "but who is told to stop stops"

@@ -71,7 +71,7 @@ def test_jobs_outlive_the_table_that_is_made_anew_for_them(tmp_path: Path) -> No
     store = Store(url)
     with store.read() as session:
         job = session.get_one(JobRow, 1)
-        assert (job.state, job.urgent, job.not_before_ms, job.attempts) == ("running", True, 2, 3)
+        assert (job.state, job.lane, job.not_before_ms, job.attempts) == ("running", 0, 2, 3)
     store.close()
 
 

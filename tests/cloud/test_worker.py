@@ -14,10 +14,11 @@ import structlog
 from numpy.typing import NDArray
 from sqlalchemy import update
 
-from cloud import jobs
+from cloud import jobs, leases
 from cloud.bundles import Bundles
 from cloud.catalog import Catalog
-from cloud.jobs import MAX_ATTEMPTS
+from cloud.lanes import MAX_ATTEMPTS, Lane, pause_ms
+from cloud.leases import LEASE_MS
 from cloud.objects import MissingObjectError, Objects, ObjectsError
 from cloud.render.renderer import Context, RenderError, never
 from cloud.schema import JobRow
@@ -140,7 +141,8 @@ def test_a_clip_whose_file_is_gone_is_made_again(
     before = video.read_bytes()
     video.unlink()
     studio.ask(first)
-    assert video.read_bytes() == before
+    (again,) = (tmp_path / "objects/clips").iterdir()
+    assert again.read_bytes() == before
 
 
 def test_a_segment_that_lacks_a_packet_says_so_and_is_made_when_it_comes(
@@ -191,7 +193,7 @@ def test_what_nobody_foresaw_fails_the_job_with_its_traceback_and_the_next_goes_
     studio = Studio(store, tmp_path / "objects", bundle, Surprising())
     with structlog.testing.capture_logs() as logs:
         failed, made = (studio.ask(segment) for segment in studio.segments())
-    assert (failed.render, made.render) == ("failed", "done")
+    assert (failed.render, made.render) == ("queued", "done"), "it is tried again"
     assert failed.error is not None
     assert failed.error.startswith("error: OpenCV")
     (entry,) = [entry for entry in logs if entry["event"] == "clip failed as nobody foresaw"]
@@ -218,9 +220,9 @@ def test_who_waits_comes_before_what_is_made_anyway(store: Store, bundle: Bundle
     desk = Desk(store, [bundle], render_all=True)
     film(desk, device, 4)
     with store.write() as session:
-        jobs.enqueue(session, 3, NOW_MS, urgent=True)
-        order = [jobs.take(session, NOW_MS + 60_000) for _ in range(5)]
-    assert order == [3, 1, 2, 4, None]
+        jobs.enqueue(session, 3, NOW_MS, lane=Lane.LIVE)
+        taken = [leases.take(session, "worker", NOW_MS + 10_000) for _ in range(5)]
+    assert [lease and lease.packet_id for lease in taken] == [3, 1, 2, 4, None]
 
 
 def test_the_newest_segment_waits_a_little_for_its_successor(
@@ -242,13 +244,13 @@ def test_a_job_that_was_cut_off_is_done_again_but_not_for_ever(
         jobs.enqueue(session, segment.id, NOW_MS)
     for _ in range(MAX_ATTEMPTS):
         with studio.store.write() as session:
-            assert jobs.take(session, NOW_MS) == segment.id, "the worker dies here"
-        with studio.store.write() as session:
-            assert jobs.requeue_running(session, NOW_MS) == 1
+            assert leases.take(session, "worker", studio.now_ms), "the worker dies here"
+        studio.now_ms += LEASE_MS
+    assert not studio.worker.work()
     given_up = studio.catalog.segment(segment.id)
     assert (given_up.render, given_up.error) == (
         "failed",
-        "the worker stopped 3 times while rendering this",
+        "the worker stopped 5 times while rendering this",
     )
 
 
@@ -300,7 +302,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("used", [8192, 12288])
-def test_a_full_disk_fails_the_job_leaves_nothing_and_is_survived(
+def test_a_full_disk_delays_the_job_leaves_nothing_and_is_survived(
     store: Store, full_disk: Path, bundle: Bundle, desk: Desk, device: Device, used: int
 ) -> None:
     """The clip fits and its poster does not, or neither does."""
@@ -309,15 +311,18 @@ def test_a_full_disk_fails_the_job_leaves_nothing_and_is_survived(
     filler = full_disk / "filler"
     filler.write_bytes(bytes(used))
     failed = studio.ask(studio.segments()[0])
-    assert failed.render == "failed"
+    assert failed.render == "queued", "it is tried again"
     assert failed.error is not None
     assert "No space left on device" in failed.error
     assert [path for path in full_disk.rglob("*") if path.is_file()] == [filler]
     filler.unlink()
-    assert studio.ask(failed).render == "done"
+    assert not studio.worker.work(), "after a pause"
+    studio.now_ms += pause_ms(1)
+    assert studio.worker.work()
+    assert studio.segments()[0].render == "done"
 
 
-def test_a_worker_that_ran_into_a_running_job_takes_it_up_at_its_start(
+def test_a_job_that_ran_without_a_lease_before_leases_were_known_is_taken_up(
     studio: Studio, desk: Desk, device: Device
 ) -> None:
     film(desk, device, 1)
@@ -359,10 +364,8 @@ def test_a_job_that_was_given_up_often_is_no_failure(
     for _ in range(MAX_ATTEMPTS):
         assert studio.ask(segment, lambda: True).render == "queued"
     with store.write() as session:
-        assert jobs.take(session, NOW_MS) == segment.id, "the worker dies here"
-        session.flush()
-        jobs.requeue_running(session, NOW_MS)
-    assert studio.segments()[0].render == "queued", "it was cut off once, and put back otherwise"
+        assert leases.take(session, "worker", NOW_MS), "the worker dies here"
+    studio.now_ms += LEASE_MS
     assert studio.ask(segment).render == "done"
 
 
