@@ -294,3 +294,56 @@ class EnrolmentRow(Base):
     cameras: Mapped[str]
     enrolled_ms: Mapped[int] = mapped_column(BigInteger)
     revoked_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class LiveRow(Base):
+    """The live view of a camera: where its stream ends (cloud/hls). Who adds to it locks this row.
+
+    Packets up to `sequence` of `boot_id` are decided. What is shown now began with number `since`; its end
+    is `number` to `end_ms` (`cloud.hls.reel.Place`), and its last clip `tag` of `packet_id`. A clip was last
+    added at `shown_ms`, anything at `listed_ms`. `late`, `failed` and `held` count since ever.
+    """
+
+    __tablename__ = "lives"
+
+    camera_id: Mapped[int] = mapped_column(ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True)
+    boot_id: Mapped[int] = mapped_column(default=-1)
+    sequence: Mapped[int] = mapped_column(BigInteger, default=-1)
+    since: Mapped[int] = mapped_column(BigInteger, default=0)
+    number: Mapped[int] = mapped_column(BigInteger, default=0)
+    era: Mapped[int] = mapped_column(BigInteger, default=0)
+    init_id: Mapped[str] = mapped_column(String(16), default="")
+    timescale: Mapped[int] = mapped_column(default=1)
+    ticks: Mapped[int] = mapped_column(BigInteger, default=0)
+    end_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    packet_id: Mapped[int | None]
+    tag: Mapped[str] = mapped_column(String(64), default="")
+    still: Mapped[bool] = mapped_column(default=False)
+    shown_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    listed_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    late: Mapped[int] = mapped_column(BigInteger, default=0)
+    failed: Mapped[int] = mapped_column(BigInteger, default=0)
+    held: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class LiveFragmentRow(Base):
+    """An entry of a live playlist, as it was and stays (`cloud.hls.reel.Fragment`).
+
+    Its packet came at `stored_ms`, and may be gone before the entry is. It was listed at `listed_ms`.
+    """
+
+    __tablename__ = "live_fragments"
+
+    camera_id: Mapped[int] = mapped_column(ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    packet_id: Mapped[int]
+    tag: Mapped[str] = mapped_column(String(64))
+    piece: Mapped[int]
+    init_id: Mapped[str] = mapped_column(String(16))
+    timescale: Mapped[int]
+    base_ticks: Mapped[int] = mapped_column(BigInteger)
+    ticks: Mapped[int] = mapped_column(BigInteger)
+    start_ms: Mapped[int] = mapped_column(BigInteger)
+    era: Mapped[int] = mapped_column(BigInteger)
+    stored_ms: Mapped[int] = mapped_column(BigInteger)
+    listed_ms: Mapped[int] = mapped_column(BigInteger)
