@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from cloud import commands
 from cloud.acks import AckPace, ack_of
-from cloud.clock import Clock, wall_ms
+from cloud.clock import Clock, steady_ms, wall_ms
 from cloud.commands import Order
 from cloud.downlink import Downlink, Letter
 from cloud.store import Store, StoreError
@@ -32,22 +32,22 @@ class Answering:
         self._downlink = downlink
         self._clock = clock
         self._pace = AckPace(round(ack_interval_s * 1000))
-        self._round_ms = self._look_ms = 0
+        self._round_ms = self._look_ms = -LOOK_MS
 
     def owe(self, device_id: int) -> None:
         """Remember to tell a device what of it is stored."""
-        self._pace.owe(device_id, self._clock())
+        self._pace.owe(device_id, steady_ms())
 
     def work(self, subscription: Subscription, *, hurry: bool = False) -> None:
         """Send what is due, all that is owed in a `hurry`. What cannot be sent is tried again."""
-        now_ms = self._clock()
+        now_ms = steady_ms()
         try:
-            if hurry or not 0 <= now_ms - self._round_ms < _ROUND_MS:
+            if hurry or now_ms >= self._round_ms + _ROUND_MS:
                 self._round_ms = now_ms
                 self._acknowledge(subscription, self._pace.due(now_ms, hurry=hurry))
-            if not 0 <= now_ms - self._look_ms < LOOK_MS and subscription.trouble is None:
+            if now_ms >= self._look_ms + LOOK_MS and subscription.trouble is None:
                 self._look_ms = now_ms
-                self._command(subscription, now_ms)
+                self._command(subscription, self._clock())
         except StoreError as error:
             log.warning("cannot answer devices, trying again", error=str(error))
 

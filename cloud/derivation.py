@@ -76,6 +76,8 @@ class Derivation:
         """Derive up to so many packets, and tell how many; 0 if there are none. Raises StoreError."""
         claims, rows = self._claim(most)
         if not rows:
+            if claims:  # another was quicker
+                self._finish(claims, [])
             return 0
         births = {
             claim.boot_id: None if claim.birth is None else documents.decode_birth(claim.birth)

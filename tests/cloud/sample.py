@@ -19,7 +19,7 @@ from tests.bundles import CAPTIONS, SHAPE, Shape, tokens
 from wire import documents, motion
 from wire.bundle import Bundle
 from wire.documents import Birth, CameraInfo
-from wire.envelope import PlainEnvelope
+from wire.envelope import Envelope, PlainEnvelope
 from wire.packet import Layer, Packet
 from wire.policy import Policy
 from wire.segment import Codec, Segment
@@ -44,7 +44,7 @@ class Device:
     def __post_init__(self) -> None:
         self.topics = DeviceTopics("acme", "north", self.name)
         self.codec: Codec = self.bundle.codec()
-        self.envelope = PlainEnvelope()
+        self.envelope: Envelope = PlainEnvelope()
 
     @property
     def boot_hex(self) -> str:
