@@ -14,9 +14,9 @@ from wire.documents import Ack
 
 
 @contextmanager
-def connected(port: int, client_id: str) -> Iterator["Peer"]:
-    """Connect a client that publishes, and remembers the acks that it subscribed to."""
-    peer = Peer(client_id)
+def connected(port: int, client_id: str, frames: list[bytes] | None = None) -> Iterator["Peer"]:
+    """Connect a client that publishes, and remembers acks that it subscribed to; in `frames` as they came."""
+    peer = Peer(client_id, frames)
     peer.client.connect("127.0.0.1", port)
     peer.client.loop_start()
     try:
@@ -29,7 +29,8 @@ def connected(port: int, client_id: str) -> Iterator["Peer"]:
 
 
 class Peer:
-    def __init__(self, client_id: str) -> None:
+    def __init__(self, client_id: str, frames: list[bytes] | None) -> None:
+        self.frames = frames
         self.ready = threading.Event()
         self.acks: list[Ack] = []
         self.client = Client(
@@ -49,4 +50,7 @@ class Peer:
         self.ready.set()
 
     def _received(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self.acks.append(documents.decode_ack(bytes(message.payload)))
+        if self.frames is None:
+            self.acks.append(documents.decode_ack(bytes(message.payload)))
+        else:
+            self.frames.append(bytes(message.payload))
