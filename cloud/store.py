@@ -16,11 +16,13 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_S = 30  # how long a writer waits for another before it gives up
+_MIGRATING = 0x6D697261  # of several processes that start at once, one migrates and the others wait
 _READING = "mirage_reading"  # marks connections that must not take SQLite's write lock
 
 
@@ -78,7 +80,7 @@ class Store:
             yield
         except (IntegrityError, DataError) as error:
             raise ContentError(f"store {self.name}: {_reason(error)}") from error
-        except DBAPIError as error:
+        except (DBAPIError, PoolTimeoutError) as error:
             raise StoreError(f"store {self.name}: {_reason(error)}") from error
 
 
@@ -95,7 +97,8 @@ def _parse(url: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        # The API answers on up to 40 threads, beside ingest and workers.
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=40)
     try:
         engine = create_engine(url, connect_args={"timeout": _BUSY_S, "check_same_thread": False})
     except ArgumentError as error:
@@ -124,6 +127,8 @@ def _migrate(engine: Engine) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":  # on SQLite, BEGIN IMMEDIATE has locked all others out
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -10,6 +10,7 @@ from cloud.store import Store
 from tests.bundles import write_bundle
 from tests.cloud.desk import Desk
 from tests.cloud.sample import Device
+from tests.postgres import Cluster, running_cluster
 from wire.bundle import Bundle
 
 
@@ -31,6 +32,30 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(tmp_path: Path, empty_store: Path) -> Iterator[Store]:
     shutil.copy(empty_store, tmp_path / "store.db")
     opened = Store(f"sqlite:///{tmp_path}/store.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Run PostgreSQL, or skip."""
+    yield from running_cluster()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path, empty_store: Path) -> str:
+    """Make a new store of either kind; there may be other connections to it."""
+    if request.param == "sqlite":
+        shutil.copy(empty_store, tmp_path / "store.db")
+        return f"sqlite:///{tmp_path}/store.db"
+    cluster: Cluster = request.getfixturevalue("cluster")
+    return cluster.fresh()
+
+
+@pytest.fixture
+def any_store(store_url: str) -> Iterator[Store]:
+    """Open a store of either kind."""
+    opened = Store(store_url)
     yield opened
     opened.close()
 
