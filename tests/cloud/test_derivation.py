@@ -186,7 +186,7 @@ def test_a_birth_that_comes_while_its_packets_are_read_is_not_missed(
 
     def born() -> Iterator[object]:
         floor.birth(earlier)
-        yield
+        yield None
 
     interrupting(monkeypatch, born())
     floor.derivation.work()

@@ -7,27 +7,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from cloud.answering import Answering
 from cloud.births import Births
-from cloud.bundles import Bundles
-from cloud.clock import wall_ms
 from cloud.config import Broker, Limits
-from cloud.derivation import Derivation
-from cloud.downlink import SealedDownlink
 from cloud.inbox import Inbox
-from cloud.ingest import Ingest
-from cloud.limits import Gate
 from cloud.message import Message, Outcome, Receipt
-from cloud.opening import Keyring, PlainOpener
+from cloud.opening import PlainOpener
 from cloud.registry import Registry
 from cloud.schema import CameraRow, DeviceRow, PacketRow, QuarantineRow
 from cloud.store import ContentError, Store
 from mirage.demo.broker import LoopbackBroker
 from tests.cloud.desk import plain_inbox
-from tests.cloud.ingesting import plain_ingest, running
+from tests.cloud.ingesting import plain_ingest, running, sealed_ingest
 from tests.cloud.peer import connected
 from tests.cloud.sample import Device
-from tests.cloud.sealed import CLOUD_KEY, SealedDesk, SealedDevice
+from tests.cloud.sealed import SealedDesk, SealedDevice
 from tests.cloud.waiting import until
 from wire import documents
 from wire.bundle import Bundle
@@ -131,16 +124,6 @@ def test_poison_goes_to_quarantine_alone_and_ingest_goes_on(
     assert str(failure) in row.reason
 
 
-def sealed_ingest(broker: LoopbackBroker, url: str, bundle: Bundle, client: str) -> Ingest:
-    """Compose one as a process of its own would: with its own store, caches and keys."""
-    store, place = Store(url), settings(broker, client)
-    registry = Registry(store)
-    inbox = Inbox(store, registry, Births(store, registry, [CLOUD_KEY]), Keyring(store, wall_ms))
-    answering = Answering(store, SealedDownlink(store), 0.2)
-    derivation = Derivation(store, Bundles([bundle]), render_all=False)
-    return Ingest(place, store, inbox, Gate(Limits()), answering, derivation)
-
-
 def opened(device: SealedDevice, frames: Sequence[bytes]) -> list[Ack]:
     """Read those that are under the device's present key."""
     acks = []
@@ -156,7 +139,8 @@ def test_two_sealed_clouds_share_a_device_from_its_first_word(
     device = SealedDevice(bundle)
     SealedDesk(store, bundle).enrol(device)
     frames = list[bytes]()
-    ingests = [sealed_ingest(broker, store.name, bundle, client) for client in ("one", "two")]
+    stores = [Store(store.name) for _ in range(2)]
+    ingests = [sealed_ingest(broker.port, each, bundle, f"cloud-{n}") for n, each in enumerate(stores)]
     with running(ingests[0]), running(ingests[1]), connected(broker.port, "device", frames) as peer:
         until(lambda: all(ingest.trouble is None for ingest in ingests))
         peer.client.subscribe(device.topics.ack, qos=1)
@@ -165,6 +149,8 @@ def test_two_sealed_clouds_share_a_device_from_its_first_word(
         for _ in range(20):
             peer.publish(device.topics.sem("gate"), device.frame(device.packet()))
         until(lambda: opened(device, frames)[-1].boots.get(device.boot_hex) == AckWatermark(19))
+    for each in stores:
+        each.close()
     counters = [read_header(frame).counter for frame in frames]
     assert len(set(counters)) == len(counters), "no nonce twice"
     assert not [ingest.counts for ingest in ingests if ingest.counts.get(Outcome.QUARANTINED)]
@@ -179,7 +165,7 @@ def test_a_birth_alone_is_answered_with_the_time(
     SealedDesk(store, bundle).enrol(device)
     frames = list[bytes]()
     with (
-        running(sealed_ingest(broker, store.name, bundle, "one")),
+        running(sealed_ingest(broker.port, store, bundle)),
         connected(broker.port, "d", frames) as peer,
     ):
         peer.client.subscribe(device.topics.ack, qos=1)
