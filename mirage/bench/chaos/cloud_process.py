@@ -14,6 +14,8 @@ from mirage.bench.chaos.control import Control
 from mirage.bench.chaos.settings import KEEPALIVE_S, Mistake
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from cloud.inbox import Inbox
     from cloud.message import Message, Receipt
     from cloud.watermark import Watermark
@@ -46,24 +48,40 @@ def acknowledge_early() -> None:
     Watermark.acknowledged = early  # type: ignore[method-assign]
 
 
-def change_stored(statement: str) -> None:
-    """Have a statement run in each transaction before it is committed."""
-    from sqlalchemy import event, text
+def change_stored(change: "Callable[[Session], None]") -> None:
+    """Have something done in each transaction before it is committed."""
+    from sqlalchemy import event
     from sqlalchemy.orm import Session
 
-    def change(session: Session) -> None:
+    def changing(session: Session) -> None:
         session.flush()
-        session.execute(text(statement))
+        change(session)
 
-    event.listen(Session, "before_commit", change)
+    event.listen(Session, "before_commit", changing)
+
+
+def forget(session: "Session") -> None:
+    """Lose every 20th packet, of which the watermark knows by now."""
+    from sqlalchemy import text
+
+    session.execute(text("DELETE FROM packets WHERE sequence % 20 = 7"))
+
+
+def alter(session: "Session") -> None:
+    """Change the last bit of every 20th packet."""
+    from sqlalchemy import text
+
+    for row, body in session.execute(text("SELECT id, body FROM packets WHERE sequence % 20 = 7")).all():
+        changed = bytes((*body[:-1], body[-1] | 1))
+        session.execute(
+            text("UPDATE packets SET body = :body WHERE id = :row"), {"body": changed, "row": row}
+        )
 
 
 MISTAKES: Mapping[Mistake, Callable[[], None]] = {
     Mistake.ACKNOWLEDGES_EARLY: acknowledge_early,
-    Mistake.FORGETS: lambda: change_stored("DELETE FROM packets WHERE sequence % 20 = 7"),
-    Mistake.ALTERS: lambda: change_stored(
-        "UPDATE packets SET body = substr(body, 1, length(body) - 1) || x'00' WHERE sequence % 20 = 7"
-    ),
+    Mistake.FORGETS: lambda: change_stored(forget),
+    Mistake.ALTERS: lambda: change_stored(alter),
 }
 
 

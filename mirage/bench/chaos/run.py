@@ -24,7 +24,6 @@ from mirage.bench.chaos.settings import TOPICS, Mistake
 from mirage.bench.chaos.stage import Stage
 
 _TICK_S = 0.05
-DRAIN_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,7 @@ class Request:
     broker: Literal["iotcore", "mosquitto"]
     envelope: Literal["none", "sealed"]
     segments_per_s: float = 12.0
+    drain_s: float = 90.0
     mistake: Mistake = Mistake.NONE
 
 
@@ -61,8 +61,8 @@ def run(request: Request, folder: Path, tick: Callable[[int], None]) -> Outcome:
         director = _Director(stage, random.Random(request.seed))  # noqa: S311 -- replayed by its seed
         director.play(faults, request.seconds, tick)
         director.mend()
-        ended = stage.drain(DRAIN_S)
-    return _outcome(stage, director, ended=ended)
+        ended = stage.drain(request.drain_s)
+    return _outcome(request, stage, director, ended=ended)
 
 
 @dataclass(slots=True)
@@ -191,11 +191,11 @@ def _clear_up(weather: Weather, kind: Kind) -> None:
         weather.corrupt_share = 0.0
 
 
-def _outcome(stage: Stage, director: _Director, *, ended: bool) -> Outcome:
+def _outcome(request: Request, stage: Stage, director: _Director, *, ended: bool) -> Outcome:
     boots, waiting = read_boots(stage.journals(), frozenset(director.in_damaged_file))
     deaths = list(stage.deaths)
     if not ended or waiting < 0:
-        deaths.append(f"the device did not end within {DRAIN_S:g} s of being told to")
+        deaths.append(f"the device did not end within {request.drain_s:g} s of being told to")
     with reading(stage.store) as database:
         packets, gaps = read_packets(database, TOPICS.device)
         claims = read_claims(database, TOPICS.device)

@@ -69,9 +69,9 @@ class Fault:
 
 
 FIRST_S = 4.0  # nothing goes wrong before, so that there is something to lose
-_BETWEEN_S = (0.3, 3.0)
+_BETWEEN_S = (0.2, 2.4)
 _STORM_S = (8.0, 20.0)
-_CALM_S = (5.0, 12.0)
+_CALM_S = (4.0, 10.0)
 _HOUR_MS = 3_600_000
 
 # What a deck holds: side, kind, how often.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mirage.bench.chaos.run import Request
 
-SMALL_SPOOL_BYTES = 40 * 1024  # what comes in a quarter of a minute: an outage makes it shed
+SMALL_SPOOL_BYTES = 24 * 1024  # what comes in 10 s: an outage makes it shed
 LARGE_SPOOL_BYTES = 4 * 1024 * 1024
 
 _CLOUD = """\
@@ -35,6 +35,10 @@ host = "127.0.0.1"
 port = {port}
 envelope = "{envelope}"
 ack_interval_s = 0.5
+
+[limits]
+device_packets_per_s = 60
+device_burst = 120
 
 [security]
 key = {key}
@@ -212,6 +216,7 @@ class Stage:
             bundle_sha256=bundle.short_sha256,
             segments_per_s=self._request.segments_per_s,
             spool_bytes=LARGE_SPOOL_BYTES if self._request.seed % 3 == 2 else SMALL_SPOOL_BYTES,
+            drain_timeout_s=self._request.drain_s,
             envelope=self._request.envelope,
             mistake=self._request.mistake,
         )

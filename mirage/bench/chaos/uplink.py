@@ -1,5 +1,6 @@
 """The device's uplink for a run: the agent's own, with times that pass in a run of a minute."""
 
+from edge import spool as spool_module
 from edge.bucket import Bucket
 from edge.commands import Commands
 from edge.link import Address
@@ -12,10 +13,12 @@ from wire.documents import Birth
 
 _CONNECT_S = 5.0
 _ANSWER_S = 8.0
+_DISK_RETRY_S = 5.0
 
 
 def make_uplink(settings: Settings, spool: Spool, birth: Birth) -> Uplink:
     """Put an uplink together."""
+    spool_module.RETRY_S = _DISK_RETRY_S
     address = Address(
         "127.0.0.1", settings.port, keepalive_s=KEEPALIVE_S, connect_s=_CONNECT_S, answer_s=_ANSWER_S
     )
