@@ -23,6 +23,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge.message import Message, Refusal
 from edge.tls import Tls, TlsError, reason_of, without_source
 from wire import documents
 
@@ -58,26 +59,6 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is published under a topic. `position` is that of a packet in the spool, 0 of anything else."""
-
-    topic: str
-    payload: bytes
-    retain: bool = False
-    qos: int = 1
-    position: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A message at QoS 1 that the broker did not take, and will not."""
-
-    message: Message
-    reason: str
-    too_large: bool
 
 
 class Link:
@@ -138,7 +119,10 @@ class Link:
         if self._refusal:
             raise LinkError(f"{self._address}: broker says: {self._refusal}")
         if code != mqtt.MQTT_ERR_SUCCESS:
-            raise LinkError(f"{self._address}: {self._trouble or mqtt.error_string(code)}")
+            trouble = self._trouble or mqtt.error_string(code)
+            if not self._accepted:
+                trouble = self._no_acceptance(trouble)
+            raise LinkError(f"{self._address}: {trouble}")
         silent_s = time.monotonic() - self._heard_s
         if (self._in_flight or self._subscribing) and silent_s >= self._address.answer_s:
             raise LinkError(f"{self._address}: broker has acknowledged nothing for {silent_s:.0f} s")
@@ -237,6 +221,11 @@ class Link:
             if time.monotonic() >= deadline_s:
                 raise LinkError(f"{self._address}: no answer to CONNECT: is it an MQTT 5 broker?")
 
+    def _no_acceptance(self, trouble: str) -> str:
+        """Say what a broker may mean that hangs up: its alert, if any, is overtaken by the reset of TCP."""
+        hint = "" if self._address.tls is None else ": does it accept the certificate of this device?"
+        return f"broker hung up on CONNECT: {trouble}{hint}"
+
     def _await_answer(self) -> None:
         if not self._in_flight and not self._subscribing:
             self._heard_s = time.monotonic()
@@ -299,5 +288,5 @@ class Link:
         self._received.append(Message(message.topic, bytes(message.payload)))
 
     def _logged(self, _client: mqtt.Client, _data: object, level: int, text: str) -> None:
-        if level == _ERROR:
+        if level == _ERROR and not text.startswith("Client is not connected"):  # which says no more
             self._trouble = without_source(text)

@@ -5,6 +5,7 @@ import ssl
 from dataclasses import dataclass
 
 _OPENSSL = re.compile(r"\[SSL: ([A-Z0-9_]+)\].*", re.DOTALL)
+_SOURCE = re.compile(r" \(_ssl\.c:\d+\)")
 
 
 class TlsError(ValueError):
@@ -14,6 +15,17 @@ class TlsError(ValueError):
         super().__init__(f"{file}: {reason}")
         self.file = file
         self.reason = reason
+
+
+class _Socket(ssl.SSLSocket):
+    """Closes itself where the handshake fails: paho would leave it open."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 (as the base class has it)
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +39,7 @@ class Tls:
     def context(self) -> ssl.SSLContext:
         """Read the files, or raise TlsError. At each connection: a renewed certificate needs no restart."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the broker's certificate and its name
+        context.sslsocket_class = _Socket
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
             context.load_verify_locations(self.ca)
@@ -58,4 +71,4 @@ def without_source(text: str) -> str:
     >>> without_source("failed: [SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert ... (_ssl.c:2580)")
     'failed: TLS: tlsv13 alert certificate required'
     """
-    return _OPENSSL.sub(lambda found: f"TLS: {found[1].replace('_', ' ').lower()}", text)
+    return _SOURCE.sub("", _OPENSSL.sub(lambda found: f"TLS: {found[1].replace('_', ' ').lower()}", text))

@@ -22,7 +22,8 @@ from edge.bucket import Bucket
 from edge.commands import Commands
 from edge.downlink import Downlink
 from edge.feed import BACKLOG_S, RESEND_S, Feed
-from edge.link import Address, Link, LinkError, Message
+from edge.link import Address, Link, LinkError
+from edge.message import Message
 from edge.session import PlainSession, Session
 from edge.spool import Spool
 from edge.stock import Spooled

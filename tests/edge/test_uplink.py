@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from edge.link import Address, Link, LinkError, Message
+from edge.link import Address, Link, LinkError
+from edge.message import Message
 from edge.spool import Spool
 from edge.uplink import Parts, Uplink
 from mirage.demo.broker import LoopbackBroker, free_port
