@@ -143,4 +143,5 @@ def _bar() -> Iterator[Callable[[str, int, int], None]]:
     try:
         yield shown
     finally:
-        bar.stop()
+        if tasks:
+            bar.stop()

@@ -99,6 +99,8 @@ def flash_jetsons(order: Order, bsp: Path | None, massflash: int, rim: Rim, *, a
         _write_seeds(order, job)
         if not massflash:
             _confirm_jetsons(order, job, rim)  # before the long part: a bad cable is seen at once
+        if job.bsp.version is None:
+            journal.forget(prepare_steps(job))  # the tree was unpacked anew
     carry_out(prepare_steps(job), journal, rim.say, dry_run=order.dry_run)
     if not order.dry_run:
         read_bsp(job.bsp.root).check(job.devices[0])  # now that NVIDIA's packages say which version it is

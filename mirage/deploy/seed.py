@@ -48,8 +48,10 @@ def _user_data(fleet: Fleet, device: Device, materials: Materials) -> dict[str, 
 
 
 def _users(fleet: Fleet) -> list[object]:
+    # Without a list, cloud-init makes the distribution's default user; an empty one is against its schema.
+    root = {"name": "root", "lock_passwd": True}
     if not fleet.access.ssh_keys:
-        return []
+        return [root]
     user = {
         "name": fleet.access.user,
         "gecos": "Mirage",
@@ -59,7 +61,7 @@ def _users(fleet: Fleet) -> list[object]:
         "lock_passwd": True,
         "ssh_authorized_keys": list(fleet.access.ssh_keys),
     }
-    return [user]
+    return [root, user]
 
 
 def _files(fleet: Fleet, device: Device, materials: Materials) -> Mapping[str, tuple[str, str]]:

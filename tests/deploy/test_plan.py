@@ -1,0 +1,140 @@
+"""`mirage deploy` at the command line: plans that name what is missing, and disks that are asked for."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mirage.deploy.fleet import load
+from mirage.deploy.plan import DevicePlan, plan
+from tests.deploy.fleets import EXAMPLE, fake_bsp, fleet_folder
+
+
+def mirage(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mirage", "deploy", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def file(tmp_path: Path, tiny: Path) -> Path:
+    path = fleet_folder(tmp_path, tiny)
+    fake_bsp(tmp_path / "bsp/jetpack6/Linux_for_Tegra", tmp_path / "calls")
+    return path
+
+
+def of(path: Path, device: str) -> DevicePlan:
+    made = plan(load(path), path.parent)
+    return next(each for each in made.devices if each.device == device)
+
+
+def test_a_plan_where_nothing_is_missing_is_clear(file: Path) -> None:
+    made = plan(load(file), file.parent)
+    assert made.is_clear
+    assert [device.wave for device in made.devices] == ["canary", "rest"]
+    assert made.notes == ("access.ssh_keys is empty: nobody will be able to log in to a device",)
+
+
+def test_what_is_missing_is_said_of_the_device_that_misses_it(file: Path) -> None:
+    (file.parent / "claims/north-yard.claim").unlink()
+    (file.parent / "release/mirage-0.1.0-amd64.img").unlink()
+    (file.parent / "bsp/jetpack6/Linux_for_Tegra/rootfs/etc/passwd").unlink()
+    problems = of(file, "north-yard").problems
+    assert [problem.split(": ")[1].split(" (")[0] for problem in problems] == [
+        "No such file or directory",
+        "no such file",
+    ]
+    assert "rootfs: is empty" in of(file, "north-gate").problems[0]
+
+
+def test_a_damaged_bundle_stands_in_the_way_of_all(tmp_path: Path, tiny: Path) -> None:
+    path = fleet_folder(tmp_path, tiny, (str(tiny), "no-bundle"))
+    made = plan(load(path), tmp_path)
+    assert not made.is_clear
+    assert "no-bundle" in made.problems[0]
+
+
+def test_a_platform_without_a_release_is_named(file: Path) -> None:
+    text = file.read_text("utf-8").replace("jetpack = 6", "jetpack = 7")
+    file.write_text(text, "utf-8")
+    assert of(file, "north-gate").problems == (
+        "release.archives has no jetpack7",
+        "jetson.bsp has no jetpack7",
+    )
+
+
+def test_a_device_that_cannot_know_itself_is_noted(file: Path) -> None:
+    file.write_text(file.read_text("utf-8").replace('mac = "02:00:00:00:00:01"\n', ""), "utf-8")
+    assert "flashed one at a time only: north-yard" in plan(load(file), file.parent).notes[-1]
+
+
+def test_the_command_prints_a_plan_and_says_by_its_code_whether_it_is_clear(file: Path) -> None:
+    clear = mirage("plan", "--fleet", file)
+    assert (clear.returncode, clear.stderr) == (0, "")
+    assert "acme/north/north-gate" in clear.stdout
+    (file.parent / "claims/north-gate.claim").chmod(0o644)
+    found = mirage("plan", "--fleet", file, "--json")
+    assert found.returncode == 1
+    [problem] = json.loads(found.stdout)["devices"][0]["problems"]
+    assert "others may read it" in problem
+
+
+def test_a_wrong_fleet_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(EXAMPLE.read_text("utf-8").replace('name = "acme-cameras"', 'nom = "acme"'), "utf-8")
+    found = mirage("plan", "--fleet", path)
+    assert (found.returncode, found.stderr.count("\n")) == (2, 1)
+    assert "nom" in found.stderr or "name" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "name a device with --device"),
+        (("--device", "north-pole"), "no device 'north-pole'"),
+        (("--wave", "third"), "wave 'third': has no devices"),
+        (("--device", "north-yard"), "boots from a disk: --disk says which"),
+        (("--device", "north-gate", "--disk", "/dev/null"), "no image for jetpack6"),
+        (("--device", "north-yard", "--seed-only", "--disk", "/dev/null"), "/dev/null"),
+    ],
+)
+def test_what_cannot_be_flashed_is_one_line(file: Path, arguments: tuple[str, ...], says: str) -> None:
+    found = mirage("flash", "--fleet", file, "--work", file.parent / "work", *arguments)
+    assert (found.returncode, found.stderr.count("\n")) == (2, 1), found.stderr
+    assert says in found.stderr
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> object:
+    target = tmp_path / "stick"
+    target.write_bytes(bytes(2**20))
+    if os.geteuid() != 0:
+        pytest.skip("loop devices need root")
+    done = subprocess.run(
+        ["losetup", "--find", "--show", str(target)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"no loop device: {done.stderr.strip()}")
+    yield done.stdout.strip()
+    subprocess.run(["losetup", "--detach", done.stdout.strip()], check=True)
+
+
+def test_a_stick_is_written_for_whoever_names_it(file: Path, loop: str) -> None:
+    work = ("--work", file.parent / "work")
+    order = ("flash", "--fleet", file, "--device", "north-yard", "--disk", loop, "--seed-only", *work)
+    dry = mirage(*order, "--dry-run")
+    assert (dry.returncode, dry.stderr) == (0, "")
+    assert f"{loop}: no model, 0.0 GB (1048576 bytes), serial none" in dry.stdout
+    assert "would write and read back" in dry.stdout
+    assert Path(loop).read_bytes() == bytes(2**20)
+    nobody = mirage(*order)
+    assert (nobody.returncode, Path(loop).read_bytes()) == (2, bytes(2**20))
+    assert "--yes NAME" in nobody.stderr
+    wrong = mirage(*order, "--yes", "1234")
+    assert (wrong.returncode, Path(loop).read_bytes()) == (2, bytes(2**20))
+    right = mirage(*order, "--yes", f"{Path(loop).name}-1048576")
+    assert right.returncode == 0, right.stderr
+    assert "bytes verified" in right.stdout
+    assert b"CIDATA" in Path(loop).read_bytes()
