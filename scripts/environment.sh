@@ -6,7 +6,7 @@ cd "$root" || exit
 
 # The tests' extras hold the demo's, so that a venv made for the tests serves the demo too.
 DEMO_EXTRAS="edge,cpu,cloud,demo"
-TEST_EXTRAS="edge,cpu,cloud,gpu,trt,export,demo,bench,test"
+TEST_EXTRAS="edge,cpu,cloud,gpu,trt,export,demo,bench,cluster,postgres,test"
 export DEMO_EXTRAS TEST_EXTRAS
 
 say() { printf '%s\n' "$*" >&2; }
