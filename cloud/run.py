@@ -24,6 +24,10 @@ from cloud.config import Config
 from cloud.crew import Crew
 from cloud.derivation import Derivation
 from cloud.downlink import Downlink, PlainDownlink, SealedDownlink
+from cloud.hls.films import Films
+from cloud.hls.live import Live
+from cloud.hls.recorded import Recorded
+from cloud.hls.routes import routes
 from cloud.inbox import Inbox
 from cloud.ingest import Ingest
 from cloud.limits import Gate
@@ -130,8 +134,12 @@ class _Cloud:
         from cloud.page.mount import mount  # NiceGUI takes seconds to load; other roles do without
 
         viewing = Viewing(self._store, self._objects)
+        films = Films(self._objects)
+        live = Live(self._store, films)
         app = create_api(viewing, self.health)
+        app.include_router(routes(live, Recorded(self._store, films)))
         mount(app, viewing, self.health, ":".join(map(str, self._config.broker.address)))
+        self.crew.add("live", live.run)
         self.crew.add("serve", lambda stop: serve(app, listening, stop))
 
     def health(self) -> Health:

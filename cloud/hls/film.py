@@ -1,6 +1,6 @@
 """A clip's MP4 becomes an init segment and fragments (CMAF), without being encoded again.
 
-    clip  | IDR . . . . . | IDR . . . . . | IDR . .      cut before each keyframe, at most 2 s apart
+    clip  | IDR . . . . . | IDR . . IDR . | IDR . .      cut before keyframes, which are at most 2 s apart
     film    piece 0         piece 1         piece 2      each is decodable by itself, and begins at time 0
 
 A picture that is shown for longer (less than a frame in two seconds) is repeated, so that no piece is longer.
@@ -11,7 +11,7 @@ import hashlib
 import io
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -73,10 +73,11 @@ def cut(clip: bytes) -> Film:
             timescale, rate = _timescale(stream), stream.average_rate
             if rate is None:
                 raise FilmError(f"a clip of {len(clip)} bytes has no frame rate")
-            groups = list(_groups([packet for packet in source.demux(stream) if packet.size], timescale))
+            packets = [packet for packet in source.demux(stream) if packet.size]
+            groups = list(_merged(_groups(packets, timescale), timescale))
             _write(film, stream, [packet for group in groups for packet in group])
         init, fragments = split(film.getvalue())
-        pieces = _pieces(fragments, sum(packet.duration or 0 for group in groups for packet in group))
+        pieces = _pieces(fragments, sum(_ticks(group) for group in groups))
     except (IndexError, OSError, BoxError, av.error.FFmpegError) as error:
         raise FilmError(f"a clip of {len(clip)} bytes cannot be cut: {error}") from error
     if len(pieces) != len(groups):
@@ -124,6 +125,10 @@ def _timescale(stream: VideoStream) -> int:
     return base.denominator
 
 
+def _ticks(group: Sequence[VideoPacket]) -> int:
+    return sum(packet.duration or 0 for packet in group)
+
+
 def _groups(packets: Sequence[VideoPacket], timescale: int) -> Iterator[list[VideoPacket]]:
     """Group packets by the keyframe that they hang on; a single one that lasts too long is repeated."""
     starts = [index for index, packet in enumerate(packets) if packet.is_keyframe]
@@ -131,13 +136,27 @@ def _groups(packets: Sequence[VideoPacket], timescale: int) -> Iterator[list[Vid
         raise FilmError("a clip that does not begin with a keyframe")
     for start, end in zip(starts, [*starts[1:], len(packets)], strict=True):
         group = list(packets[start:end])
-        seconds = Fraction(sum(packet.duration or 0 for packet in group), timescale)
+        seconds = Fraction(_ticks(group), timescale)
         if seconds <= _LONGEST_S:
             yield group
         elif len(group) == 1:
             yield from ([copy] for copy in _repeated(group[0], math.ceil(seconds / PIECE_S)))
         else:
             raise FilmError(f"keyframes {float(seconds):.1f} s apart, at most {PIECE_S} can be cut")
+
+
+def _merged(groups: Iterable[list[VideoPacket]], timescale: int) -> Iterator[list[VideoPacket]]:
+    """Put groups together up to PIECE_S. Inside, keyframes are not called so: the muxer would cut there."""
+    merged: list[VideoPacket] = []
+    for group in groups:
+        if merged and _ticks(merged) + _ticks(group) > PIECE_S * timescale:
+            yield merged
+            merged = []
+        if merged:
+            group[0].is_keyframe = False
+        merged += group
+    if merged:
+        yield merged
 
 
 def _repeated(packet: VideoPacket, count: int) -> Iterator[VideoPacket]:

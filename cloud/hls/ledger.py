@@ -219,7 +219,7 @@ def _before_the_newest(session: Session, camera_id: int, now_ms: int) -> tuple[i
     shown: list[Candidate] = []
     if newest and now_ms - newest[-1].stored_ms < STILL_LIMIT_MS:
         shown = newest[-2:]
-        if judge(shown, now_ms)[0] in (Verdict.LATE, Verdict.FAIL):
+        if newest[-1].state == "made" or judge(shown, now_ms)[0] in (Verdict.LATE, Verdict.FAIL):
             shown = newest[-1:]
     before = newest[: len(newest) - len(shown)]
     return (before[-1].boot_id, before[-1].sequence) if before else (-1, -1)

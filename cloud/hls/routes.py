@@ -10,13 +10,13 @@ GET  init/ID.mp4, fragments/...       what playlists name; never changes
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Query
 from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from cloud.hls.boxes import at_time
 from cloud.hls.film import FilmError
@@ -68,7 +68,7 @@ def _add_playlists(router: APIRouter, live: Live, recorded: Recorded, hold_s: fl
 
         fragments = await _awaited(look, hold_s) or live.fragments(camera_id)
         if not fragments:
-            raise HTTPException(503, f"nothing live of {path} yet", _SOON)
+            return _error(503, f"nothing live of {path} yet", _SOON)
         return _text(fragments, LIVE)
 
     @router.get("/clips.m3u8")
@@ -79,17 +79,17 @@ def _add_playlists(router: APIRouter, live: Live, recorded: Recorded, hold_s: fl
         camera_id = await run_in_threadpool(live.ledger.camera_id, path)
 
         async def look() -> Recording | None:
-            try:
-                now = await run_in_threadpool(recorded.recording, camera_id, from_ms, to_ms)
-            except IntervalError as error:
-                raise HTTPException(422, str(error)) from error
+            now = await run_in_threadpool(recorded.recording, camera_id, from_ms, to_ms)
             return now if now.whole or now.fragments else None
 
-        now = await _awaited(look, hold_s)
+        try:
+            now = await _awaited(look, hold_s)
+        except IntervalError as error:
+            return _error(422, str(error))
         if now is None:
-            raise HTTPException(503, f"nothing of {path} is rendered yet", _SOON)
+            return _error(503, f"nothing of {path} is rendered yet", _SOON)
         if not now.fragments:
-            raise HTTPException(404, f"nothing of {path} between {from_ms} and {to_ms}")
+            return _error(404, f"nothing of {path} between {from_ms} and {to_ms}")
         return _text(now.fragments, WHOLE if now.whole else GROWING)
 
 
@@ -107,8 +107,8 @@ def _add_parts(router: APIRouter, live: Live) -> None:
     def init(init_id: Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]) -> Response:
         try:
             return Response(live.films.init(init_id), media_type="video/mp4", headers=_FOREVER)
-        except MissingObjectError as error:
-            raise HTTPException(404, f"no init segment {init_id}") from error
+        except MissingObjectError:
+            return _error(404, f"no init segment {init_id}")
 
     @router.get("/fragments/{segment_id}/{tag}/{piece}.m4s")
     def fragment(
@@ -124,17 +124,21 @@ def _add_parts(router: APIRouter, live: Live) -> None:
         camera_id = live.ledger.camera_id(_path(tenant, site, device, camera))
         clip = live.ledger.clip(camera_id, segment_id, tag)
         if clip is None:
-            raise HTTPException(404, f"segment {segment_id} has no clip {tag}")
+            return _error(404, f"segment {segment_id} has no clip {tag}")
         try:
             film = live.films.held(clip) if piece == "hold" else live.films.film(clip)
             data = film.pieces[0 if piece == "hold" else int(piece)].data
-        except (FilmError, IndexError) as error:
-            raise HTTPException(404, f"clip {tag} has no piece {piece}") from error
+        except (FilmError, IndexError):
+            return _error(404, f"clip {tag} has no piece {piece}")
         return Response(at_time(data, t), media_type="video/mp4", headers=_FOREVER)
 
 
 def _text(fragments: Sequence[Fragment], kind: Kind) -> Response:
     return Response(playlist(fragments, kind), media_type=MEDIA_TYPE, headers=_NOW)
+
+
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"error": message}, status, headers)
 
 
 def _path(tenant: str, site: str, device: str, camera: str) -> str:
