@@ -1,5 +1,6 @@
 """The HTTP interface for programs; the page uses it for its clips.
 
+GET  /api/v1/devices                          all devices, and what they last said of themselves
 GET  /api/v1/cameras                          all cameras
 GET  /api/v1/segments?camera=T/S/D/C          newest first; limit, before_ms, after_ms
 GET  /api/v1/segments/ID                      one
@@ -22,6 +23,7 @@ from cloud.catalog import MAX_SEGMENTS, CameraView, SegmentView, UnknownCameraEr
 from cloud.objects import ObjectsError
 from cloud.ranges import RangeError, parse_range
 from cloud.store import StoreError
+from cloud.telemetry import DeviceView
 from cloud.viewing import NoClipError, Viewing
 
 RETRY_AFTER_S = 1
@@ -64,6 +66,10 @@ def create_api(viewing: Viewing, health: Callable[[], Health]) -> FastAPI:
 
 
 def _add_lists(app: FastAPI, viewing: Viewing) -> None:
+    @app.get("/api/v1/devices")
+    def devices() -> list[DeviceView]:
+        return viewing.devices()
+
     @app.get("/api/v1/cameras")
     def cameras() -> list[CameraView]:
         return viewing.catalog.cameras()

@@ -1,15 +1,16 @@
 """What API and page show: cameras and their segments, read from the store."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
-from cloud.schema import BootRow, CameraRow, ClipRow, DeviceRow, JobRow, PacketRow, SegmentRow
+from cloud.schema import BootRow, CameraRow, ClipRow, DeviceRow, JobRow, PacketRow, SegmentRow, TelemetryRow
 from cloud.store import Store
+from cloud.telemetry import alarm_labels
 
 MAX_SEGMENTS = 500  # in one answer
 _SHOWN = {"dead": "failed", "late": "none"}  # late for the live view only
@@ -27,7 +28,8 @@ class UnknownSegmentError(LookupError):
 class CameraView:
     """A camera. `id` is tenant/site/device/name; size and rate are None until its birth has come.
 
-    `state` is ready, sleeping, lost or unknown; `seen_ms` is when its device last said anything.
+    `state` is ready, sleeping, lost or unknown; `seen_ms` is when its device last said anything, `alarms` is
+    what it last complained of.
     """
 
     id: str
@@ -42,6 +44,7 @@ class CameraView:
     seen_ms: int
     segments: int
     bytes: int
+    alarms: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +100,16 @@ class Catalog:
     def cameras(self) -> list[CameraView]:
         """List all cameras by name."""
         query = (
-            select(CameraRow, DeviceRow, BootRow.state)
+            select(CameraRow, DeviceRow, BootRow.state, TelemetryRow.alarms)
             .join(DeviceRow, DeviceRow.id == CameraRow.device_id)
             .outerjoin(
                 BootRow, (BootRow.device_id == DeviceRow.id) & (BootRow.boot_hex == DeviceRow.boot_hex)
             )
+            .outerjoin(TelemetryRow, TelemetryRow.device_id == DeviceRow.id)
             .order_by(DeviceRow.tenant, DeviceRow.site, DeviceRow.name, CameraRow.name)
         )
         with self._store.read() as session:
-            return [_camera(camera, device, state) for camera, device, state in session.execute(query)]
+            return [_camera(*row) for row in session.execute(query)]
 
     def segments(
         self, camera: str, *, limit: int = 100, before_ms: int | None = None, after_ms: int | None = None
@@ -182,7 +186,7 @@ def _camera_path(device: DeviceRow, camera: CameraRow) -> str:
     return f"{device.tenant}/{device.site}/{device.name}/{camera.name}"
 
 
-def _camera(camera: CameraRow, device: DeviceRow, state: str | None) -> CameraView:
+def _camera(camera: CameraRow, device: DeviceRow, state: str | None, alarms: str | None) -> CameraView:
     return CameraView(
         id=_camera_path(device, camera),
         tenant=device.tenant,
@@ -196,6 +200,7 @@ def _camera(camera: CameraRow, device: DeviceRow, state: str | None) -> CameraVi
         seen_ms=device.seen_ms,
         segments=camera.segments,
         bytes=camera.bytes,
+        alarms=alarm_labels(alarms),
     )
 
 

@@ -4,7 +4,6 @@ A record under a key counts only if its counter is above all that came before it
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
@@ -91,10 +90,9 @@ def devices(store: Store) -> list[DeviceView]:
         return [_device(row, state, telemetry) for row, state, telemetry in session.execute(query)]
 
 
-def alarms(store: Store) -> Mapping[str, tuple[str, ...]]:
-    """Give the alarms of those devices that have any, by tenant/site/device. Raises StoreError."""
-    found = ((view.id, view.telemetry) for view in devices(store))
-    return {name: telemetry.alarms for name, telemetry in found if telemetry is not None and telemetry.alarms}
+def alarm_labels(alarms: str | None) -> tuple[str, ...]:
+    """Name alarms as they are stored; None is none."""
+    return tuple(alarm_label(alarm) for alarm in json.loads(alarms or "[]"))
 
 
 def _device(row: DeviceRow, state: str | None, telemetry: TelemetryRow | None) -> DeviceView:
@@ -105,5 +103,5 @@ def _device(row: DeviceRow, state: str | None, telemetry: TelemetryRow | None) -
 def _view(row: TelemetryRow) -> TelemetryView:
     return TelemetryView(
         row.at_ms, row.uptime_s, row.spool_packets, row.spool_bytes, row.spool_age_s, row.dropped,
-        row.shed_details, tuple(alarm_label(alarm) for alarm in json.loads(row.alarms)),
+        row.shed_details, alarm_labels(row.alarms),
     )  # fmt: skip

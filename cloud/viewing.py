@@ -12,6 +12,7 @@ from cloud.objects import Objects
 from cloud.schema import ClipRow
 from cloud.shelf import is_outdated, is_whole
 from cloud.store import Store
+from cloud.telemetry import DeviceView, devices
 
 
 class NoClipError(LookupError):
@@ -40,6 +41,10 @@ class Viewing:
         self._store = store
         self._objects = objects
         self._clock = clock
+
+    def devices(self) -> list[DeviceView]:
+        """List all devices and the latest of what they said of themselves."""
+        return devices(self._store)
 
     def ask(self, segment_id: int, *, patient: bool = False) -> SegmentView:
         """Have a segment rendered before all that nobody waits for. Raises UnknownSegmentError.

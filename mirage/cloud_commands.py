@@ -125,6 +125,23 @@ def keys(
     command.make_keys(output)
 
 
+@app.command(epilog="Example: mirage cloud command --config cloud.toml acme/north/edge-1 ping")
+def command(
+    device: Annotated[str, typer.Argument(metavar="TENANT/SITE/DEVICE", help="Who is asked.")],
+    verb: Annotated[str, typer.Argument(help="ping, keyframe, set-policy or set-bundle.")],
+    pairs: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Arguments.")] = None,
+    *,
+    config: Config,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=86_400, metavar="S", help="Refused by the device after that.")
+    ] = 30.0,
+) -> None:
+    """Ask a device for something and wait for its answer. An ingest must run."""
+    from mirage.device_command import command as ask
+
+    ask(config, device, verb, pairs or [], timeout)
+
+
 def _run(config: Path, roles: set[str], *, verbose: bool) -> None:
     from cloud.config import load
     from cloud.run import run as run_roles

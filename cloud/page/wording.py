@@ -6,6 +6,12 @@ from datetime import UTC, datetime, timedelta, timezone
 from cloud.catalog import CameraView, ClipView, SegmentView
 from cloud.index import HEADER_LABEL
 
+ALARMS = {
+    "disk-full": "its disk is full",
+    "spool-damaged": "its spool was damaged",
+    "clock-stepped": "its clock jumped",
+    "overloaded": "it falls behind its cameras",
+}
 STATES = {"ready": "online", "sleeping": "asleep", "lost": "connection lost", "unknown": "not announced yet"}
 LAYERS = {
     "caption": "caption",
@@ -63,6 +69,11 @@ def ago_text(at_ms: int, now_ms: int) -> str:
     if seconds < 2 * 86_400:
         return f"{seconds // 3600} h ago"
     return f"{seconds // 86_400} days ago"
+
+
+def alarm_text(alarm: str) -> str:
+    """Say what a device complains of; an alarm that this version does not know goes by its name."""
+    return ALARMS.get(alarm, alarm)
 
 
 def size_text(camera: CameraView) -> str:

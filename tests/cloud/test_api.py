@@ -21,6 +21,7 @@ from tests.cloud.desk import NOW_MS, Desk
 from tests.cloud.sample import BOOT_WALL_MS, Device, MeanRenderer
 from wire.bundle import Bundle
 from wire.policy import Policy
+from wire.telemetry import Alarm, Telemetry
 
 CAMERA_ID = "acme/north/jetson-1/gate"
 
@@ -71,6 +72,18 @@ def test_cameras_are_listed_with_what_they_sent(http: httpx.Client) -> None:
     assert (camera["segments"], camera["state"]) == (3, "unknown")
     listed = http.get("/api/v1/segments", params={"camera": CAMERA_ID}).json()
     assert camera["bytes"] == sum(segment["bytes"] for segment in listed)
+
+
+def test_devices_are_listed_with_what_they_said_of_themselves(
+    http: httpx.Client, desk: Desk, filmed: Device
+) -> None:
+    (device,) = http.get("/api/v1/devices").json()
+    assert (device["id"], device["state"], device["telemetry"]) == ("acme/north/jetson-1", "unknown", None)
+    record = Telemetry(60, spool_packets=5, alarms=frozenset({Alarm.DISK_FULL}))
+    topic = filmed.topics.telemetry
+    desk.deliver(topic, filmed.envelope.wrap(bytes(record), topic))
+    (device,) = http.get("/api/v1/devices").json()
+    assert (device["telemetry"]["spool_packets"], device["telemetry"]["alarms"]) == (5, ["disk-full"])
 
 
 @pytest.mark.usefixtures("filmed")

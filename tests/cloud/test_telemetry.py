@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from cloud import telemetry
+from cloud.catalog import Catalog
 from cloud.message import Outcome
 from cloud.schema import QuarantineRow
 from cloud.store import Store
@@ -41,10 +42,10 @@ def test_the_latest_record_is_shown_with_alarms_by_name(desk: SealedDesk, device
     (view,) = telemetry.devices(desk.store)
     assert view.id == "acme/north/jetson-1"
     assert view.telemetry == telemetry.TelemetryView(NOW_MS, 60, 3, 4_000, 7, 1, 2, ("disk-full", "alarm-40"))
-    assert telemetry.alarms(desk.store) == {view.id: ("disk-full", "alarm-40")}
+    assert Catalog(desk.store).cameras()[0].alarms == ("disk-full", "alarm-40")
     desk.deliver(device.topics.telemetry, device.telemetry(Telemetry(120)))
     assert uptime_s(desk) == 120
-    assert telemetry.alarms(desk.store) == {}
+    assert Catalog(desk.store).cameras()[0].alarms == ()
 
 
 def test_an_old_record_that_is_sent_again_changes_nothing(desk: SealedDesk, device: SealedDevice) -> None:

@@ -1,5 +1,6 @@
 """Numbers and captions as people read them."""
 
+from dataclasses import replace
 from datetime import UTC
 
 import pytest
@@ -71,3 +72,9 @@ def test_markup_escapes_what_a_device_says() -> None:
 
 def test_a_bar_shows_each_layers_share() -> None:
     assert 'style="width:21.74%"' in markup.layer_bar(SEGMENT)
+
+
+def test_a_camera_shows_what_its_device_complains_of() -> None:
+    card = markup.camera_card(replace(CAMERA, alarms=("disk-full", "<b>")), 0)
+    assert '<span class="alarm">its disk is full</span><span class="alarm">&lt;b&gt;</span>' in card
+    assert "alarm" not in markup.camera_card(CAMERA, 0)
