@@ -25,9 +25,7 @@ def camera_card(camera: CameraView, now_ms: int) -> str:
         f'<span class="camera-facts">{escape(wording.size_text(camera))}</span>'
         f'<span class="camera-facts">{escape(sent)}</span>'
         f'<span class="camera-seen">{escape(seen)}</span>'
-        + "".join(
-            f'<span class="alarm">{escape(wording.alarm_text(alarm))}</span>' for alarm in camera.alarms
-        )
+        + "".join(_alarm(alarm) for alarm in camera.alarms)
     )
 
 
