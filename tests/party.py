@@ -4,7 +4,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +108,11 @@ class Party:
         info = self._client.publish(topic, payload, qos=1, retain=retain)
         self._wait(lambda: info.mid in self._answers or self._gone)
         return self._answers.get(info.mid, False)
+
+    def publish_all(self, messages: Iterable[Heard]) -> None:
+        """Publish many, and wait for all receipts, whatever they say."""
+        mids = [self._client.publish(each.topic, each.payload, qos=1).mid for each in messages]
+        self._wait(lambda: self._gone or all(mid in self._answers for mid in mids[-64:]))
 
     def subscribe(self, *filters: str) -> None:
         """Ask for topics and wait for the answer. Mosquitto allows all, and filters later."""
