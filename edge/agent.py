@@ -39,6 +39,7 @@ from edge.tls import Tls
 from edge.uplink import Parts, Uplink, UplinkError
 from edge.verbs import Verbs
 from edge.watch import Watch
+from edge.watchdog import Manager, Pulses, Signs
 from wire.bundle import Bundle
 from wire.gap import GapReason
 
@@ -55,19 +56,20 @@ def run(
     stop: Event,
     drain_timeout_s: float = DRAIN_TIMEOUT_S,
     credentials: Path | None = None,
+    manager: Manager | None = None,
 ) -> RunSummary:
     """Run until `stop` is set, or until every file has ended and is acknowledged.
 
     Raises ConfigError, CameraError, BundleError and SpoolError for what cannot work, and UplinkError where
     files have ended but the cloud did not acknowledge them in `drain_timeout_s`. `credentials` is the folder
-    in which systemd hands over keys.
+    in which systemd hands over keys, `manager` whom to tell that the agent works.
     """
     security = _Security(load_keys(config, credentials), load_tls(config, credentials))
     if security.keys is None:
         log.warning("broker.envelope is none: packets are not sealed, whoever reads the broker reads them")
     spool = Spool(Path(config.spool.path), config.spool.max_bytes, config.spool.max_age_s)
     try:
-        agent = _Agent(config, spool, stop, drain_timeout_s, security)
+        agent = _Agent(config, spool, stop, drain_timeout_s, security, manager or Manager(None))
         agent.work()
         return agent.summary()
     finally:
@@ -86,7 +88,13 @@ class _Agent:
     """The parts of one run, and the threads that join them."""
 
     def __init__(
-        self, config: Config, spool: Spool, stop: Event, drain_timeout_s: float, security: _Security
+        self,
+        config: Config,
+        spool: Spool,
+        stop: Event,
+        drain_timeout_s: float,
+        security: _Security,
+        manager: Manager,
     ) -> None:
         self._config = config
         self._spool = spool
@@ -109,6 +117,10 @@ class _Agent:
         self._tally = Tally()
         self._crew = Crew()
         self._opened: dict[str, Camera] = {}
+        self._manager = manager
+        self._pulses = Pulses()
+        self._attempts = dict.fromkeys((camera.name for camera in config.camera), 0)
+        self._described = 0
         sequences = count()
         self._sequences = sequences
         self._composers = {camera.name: self._pipeline.composer(sequences) for camera in config.camera}
@@ -125,10 +137,13 @@ class _Agent:
             self._wait_for_first_look()
             self._crew.start("uplink", partial(self._uplink.run, self._finish, self._drain_timeout_s))
             self._crew.start("commands", partial(self._commands.run, self._finish))
+            self._manager.ready()
             while self._crew.is_working(*captures) and not self._is_ending():
                 self._stop.wait(_POLL_S)
                 self._look_at_clock()
+                self._look_at_life()
         finally:
+            self._manager.stopping()
             self._wind_down(captures)
 
     def summary(self) -> RunSummary:
@@ -184,6 +199,30 @@ class _Agent:
             self._stated = now
             self._uplink.announce(self._identity.restate(now))
 
+    def _look_at_life(self) -> None:
+        """Feed the watchdog while everything gets on."""
+        now_s = time.monotonic()
+        if not self._manager.is_due(now_s):
+            return
+        pulses = self._pulses
+        still = {
+            f"camera {name}": pulses.age_s(name, self._moves(name), now_s)
+            for name in self._attempts
+            if name not in self._files
+        }
+        at_rest = now_s if self._inbox.is_empty else None  # nothing to do is as good as progress
+        still["describe"] = pulses.age_s(".describe", (self._described, at_rest), now_s)
+        still["uplink"] = pulses.age_s(".uplink", self._uplink.turns, now_s)
+        heard = pulses.age_s(".ack", self._uplink.signs, now_s)
+        trouble = self._manager.look(Signs(still, heard, self._spool.backlog().waiting), now_s)
+        if trouble is not None:
+            log.error("the watchdog is not fed any more", reason=trouble)
+
+    def _moves(self, name: str) -> object:
+        camera = self._opened.get(name)
+        tried = self._attempts[name]
+        return tried if camera is None else (tried, camera.frames_read, camera.attempts)
+
     def _is_ending(self) -> bool:
         return self._stop.is_set() or self._crew.failed.is_set()
 
@@ -209,6 +248,7 @@ class _Agent:
     def _open_when_there(self, source: CameraSource) -> Camera | None:
         backoff = Backoff(limit_s=15.0)
         while not self._halt.is_set():
+            self._attempts[source.name] += 1
             try:
                 return self._open(source)
             except CameraError as error:
@@ -224,6 +264,7 @@ class _Agent:
     def _describe(self) -> None:
         started_s = perf_counter()
         while (item := self._inbox.take()) is not None:
+            self._described += 1
             composer = self._composers[item.camera]
             if isinstance(item, Missed):
                 self._give_up(item)

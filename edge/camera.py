@@ -76,6 +76,7 @@ class FileCamera:
         self._source = source
         self._sampler = sampler
         self._stop = stop
+        self.attempts = 1
         self._capture = open_capture(path, [cv2.CAP_FFMPEG, cv2.CAP_ANY])
         if self._capture is None:
             raise CameraError(f"{source}: not a video, or cut off before its index")

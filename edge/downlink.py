@@ -28,6 +28,7 @@ class Downlink:
         self._commands = commands
         self.heard = False
         self.unopened = 0  # messages
+        self.acks = 0
 
     @property
     def filters(self) -> tuple[str, str]:
@@ -61,6 +62,7 @@ class Downlink:
 
     def _acknowledge(self, opened: Opened) -> None:
         ack = documents.decode_ack(opened.body)
+        self.acks += 1
         if opened.fresh:
             self.heard = True
             if ack.cloud_ms:

@@ -34,11 +34,12 @@ class SourceInfo:
 
 
 class Camera(Protocol):
-    """Iterate once; then `end_us` and `frames_read` tell how far it went."""
+    """Iterate once; then `end_us` and `frames_read` tell how far it went, `attempts` how often it opened."""
 
     info: SourceInfo
     end_us: int
     frames_read: int
+    attempts: int
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield sampled frames, strictly increasing in time."""

@@ -42,6 +42,11 @@ class Inbox:
         self._closed = False
         self.dropped = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting and not self._missed
+
     def put(self, item: Captured, *, live: bool) -> None:
         """Hand a segment over; after `close` it is thrown away."""
         with self._changed:

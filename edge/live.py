@@ -23,6 +23,7 @@ class LiveCamera:
         self._stop = stop
         self._now_us = now_us
         self._clock = StreamClock()
+        self.attempts = 0  # to open it
         self._capture = self._open()
         if self._capture is None:
             raise CameraError(f"{source}: camera does not answer")
@@ -70,6 +71,7 @@ class LiveCamera:
         return False
 
     def _open(self) -> cv2.VideoCapture | None:
+        self.attempts += 1
         source = f"/dev/video{self._source}" if self._source.isdigit() else self._source
         if " ! " in source:
             capture = open_capture(source, [cv2.CAP_GSTREAMER])

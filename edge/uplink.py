@@ -91,7 +91,14 @@ class Uplink:
         self._refused_topics = set[str]()  # on this connection
         self._connected_s = 0.0
         self._deadline_s: float | None = None
+        self.turns = 0  # of its loops: whoever looks sees that it does not hang
+        self._attempts = 0  # to connect
         self.announce(birth)
+
+    @property
+    def signs(self) -> tuple[int, int]:
+        """What changes with each attempt to connect and each receipt of the cloud."""
+        return self._attempts, self._downlink.acks
 
     def announce(self, birth: Birth) -> None:
         """Publish this birth from now on, at once if there is a connection."""
@@ -106,6 +113,8 @@ class Uplink:
         backoff = Backoff()
         while not self._is_over(finish, drain_timeout_s):
             begun_s = time.monotonic()
+            self.turns += 1
+            self._attempts += 1
             reason = self._try_to_serve(finish, drain_timeout_s)
             if reason is None:
                 return
@@ -146,6 +155,7 @@ class Uplink:
             self._greet(link)
             log.info("uplink is up", broker=str(self._address))
             while not self._is_over(finish, drain_timeout_s):
+                self.turns += 1
                 self._pump(link, time.monotonic())
                 link.step(_STEP_S)
                 self._give_up_refused(link)

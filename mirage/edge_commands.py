@@ -32,6 +32,7 @@ def run(
     """Describe cameras and publish packets, until SIGTERM or the end of every file."""
     from edge import agent
     from edge.config import load
+    from edge.watchdog import Manager
     from mirage.log import log_to_stderr
     from mirage.output import as_json, print_line
 
@@ -39,7 +40,8 @@ def run(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    summary = agent.run(load(config), stop, drain_timeout, _credentials())
+    manager = Manager.from_environment(os.environ, os.getpid())
+    summary = agent.run(load(config), stop, drain_timeout, _credentials(), manager)
     if json:
         print_line(as_json(summary))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.watchdog import ACK_LIMIT_S, FRAME_LIMIT_S, Manager, Signs, starving
+from edge.watchdog import ACK_LIMIT_S, STILL_LIMIT_S, Manager, Pulses, Signs, starving
 
-WELL = Signs({"door": 1.0}, 5.0, 3)
-STUCK = Signs({"door": FRAME_LIMIT_S + 1}, 5.0, 3)
+WELL = Signs({"camera door": 1.0}, 5.0, 3)
+STUCK = Signs({"camera door": STILL_LIMIT_S + 1}, 5.0, 3)
 
 
 @pytest.fixture
@@ -39,15 +39,21 @@ def test_who_gets_frames_and_receipts_does_not_starve() -> None:
 
 
 def test_a_camera_without_frames_and_attempts_starves_it_whatever_the_others_do() -> None:
-    found = starving(Signs({"door": 0.0, "yard": FRAME_LIMIT_S + 1}, 0.0, 0))
+    found = starving(Signs({"camera door": 0.0, "camera yard": STILL_LIMIT_S + 1}, 0.0, 0))
     assert found is not None
     assert found.startswith("camera yard:")
 
 
 def test_missing_receipts_starve_it_only_while_something_waits() -> None:
     late = ACK_LIMIT_S + 1
-    assert starving(Signs({"door": 0.0}, late, 0)) is None
-    assert "7 packets wait" in (starving(Signs({"door": 0.0}, late, 7)) or "")
+    assert starving(Signs({"camera door": 0.0}, late, 0)) is None
+    assert "7 packets wait" in (starving(Signs({"camera door": 0.0}, late, 7)) or "")
+
+
+def test_a_counter_that_moves_is_young_whichever_way_it_moves() -> None:
+    pulses = Pulses()
+    assert [pulses.age_s("uplink", count, at) for at, count in enumerate((5, 5, 5, 4, 4))] == [0, 1, 2, 0, 1]
+    assert pulses.age_s("describe", 4, 9.0) == 0.0
 
 
 def test_systemd_hears_ready_food_and_the_end(systemd: socket.socket) -> None:
@@ -68,8 +74,8 @@ def test_food_comes_four_times_in_the_time_of_the_watchdog(systemd: socket.socke
 def test_a_part_that_hangs_gets_no_food_and_is_named_once(systemd: socket.socket) -> None:
     notifier = manager(systemd)
     found = [notifier.look(STUCK, second) for second in (0.0, 40.0, 80.0)]
-    assert found == ["camera door: no frame and no attempt for 91 s", None, None]
-    assert heard(systemd) == ["STATUS=camera door: no frame and no attempt for 91 s"]
+    assert found == ["camera door: no progress and no attempt for 91 s", None, None]
+    assert heard(systemd) == ["STATUS=camera door: no progress and no attempt for 91 s"]
 
 
 def test_a_part_that_gets_on_again_gets_food_again(systemd: socket.socket) -> None:
