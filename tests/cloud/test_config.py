@@ -54,8 +54,38 @@ def test_a_file_is_read_with_paths_relative_to_its_folder(tmp_path: Path) -> Non
     )  # fmt: skip
 
 
+SEALED = """
+[broker]
+host = "broker"
+ca = "pki/ca.pem"
+certificate = "pki/cloud.pem"
+key = "/etc/pki/cloud.key"
+[security]
+key = "credential:cloud-key"
+old_keys = ["old.key"]
+[limits]
+device_packets_per_s = 0.5
+[bundle]
+paths = ["/models/tiny"]
+"""
+
+
+def test_certificates_and_keys_are_files_beside_the_settings_or_credentials() -> None:
+    config = parse(SEALED.encode(), Path("/etc/mirage/cloud.toml"))
+    broker = config.broker
+    assert broker.address == ("broker", 8883)
+    assert (broker.ca, broker.certificate) == ("/etc/mirage/pki/ca.pem", "/etc/mirage/pki/cloud.pem")
+    assert broker.key == "/etc/pki/cloud.key"
+    assert config.security.key == "credential:cloud-key"
+    assert config.security.old_keys == ("/etc/mirage/old.key",)
+    assert config.limits.device_packets_per_s == 0.5
+
+
 def test_what_is_not_said_has_safe_defaults() -> None:
     config = parse(SHORT.encode(), Path("/etc/mirage/cloud.toml"))
+    assert config.broker.envelope == "sealed"
+    assert config.broker.address == ("broker", 1883)
+    assert config.security.key == "/etc/mirage/cloud.key"
     assert config.store.url == "sqlite:////etc/mirage/store.db"
     assert config.serve.host == "127.0.0.1", "there is no login"
     assert config.render.policy == "on-demand"
@@ -84,6 +114,11 @@ def test_urls_of_other_stores_are_left_alone() -> None:
         pytest.param(SHORT + '[render]\npolicy = "some"\n', "some", id="unknown policy"),
         pytest.param(SHORT.replace("[bundle]", 'group = "a/b"\n[bundle]'), "group", id="bad group"),
         pytest.param(SHORT.replace("[bundle]", 'envelope = "open"\n[bundle]'), "envelope", id="envelope"),
+        pytest.param(SHORT.replace("[bundle]", 'key = "k"\n[bundle]'), "go together", id="key alone"),
+        pytest.param(
+            SHORT.replace("[bundle]", 'key = "k"\ncertificate = "c"\n[bundle]'), "needs broker.ca", id="no ca"
+        ),
+        pytest.param(SHORT + "[limits]\ndevice_packets_per_s = 0\n", "device_packets_per_s", id="no rate"),
         pytest.param("no toml", "cloud.toml", id="no toml"),
     ],
 )
