@@ -99,16 +99,17 @@ def parse(topic: str) -> Topic:
 
 def sem_filter(group: str | None) -> str:
     """Filter for every packet; members of the same `group` share them out among each other."""
-    return _shared(f"{PREFIX}/+/+/+/+/sem", group)
+    return _shared(f"{PREFIX}/+/+/+/+/sem", group, "")
 
 
 def telemetry_filter(group: str | None) -> str:
     """Filter for all telemetry, shared out likewise."""
-    return _shared(TELEMETRY_FILTER, group)
+    return _shared(TELEMETRY_FILTER, group, ".telemetry")
 
 
-def _shared(everything: str, group: str | None) -> str:
-    return everything if group is None else f"$share/{check_id('group', group)}/{everything}"
+def _shared(everything: str, group: str | None, suffix: str) -> str:
+    # A suffix, because rumqttd 0.20 loses messages where one group has two filters.
+    return everything if group is None else f"$share/{check_id('group', group)}{suffix}/{everything}"
 
 
 def check_id(what: str, value: str) -> str:

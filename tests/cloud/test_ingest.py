@@ -28,6 +28,8 @@ from tests.cloud.waiting import until
 from tests.descriptors import open_sockets
 from wire.bundle import Bundle
 from wire.documents import AckWatermark
+from wire.envelope import PlainEnvelope
+from wire.telemetry import Telemetry
 
 
 @pytest.fixture
@@ -85,6 +87,19 @@ def test_packets_are_stored_and_acknowledged_to_the_device(
         until(lambda: segments(store) == 5)
     with store.read() as session:
         assert session.scalars(select(SegmentRow.caption)).all() == [CAPTIONS[0]] * 5
+
+
+def test_telemetry_among_packets_takes_none_of_them_away(
+    broker: LoopbackBroker, store: Store, inbox: Inbox, bundle: Bundle, device: Device
+) -> None:
+    record = PlainEnvelope().wrap(bytes(Telemetry(60)), device.topics.telemetry)
+    with ingesting(broker.port, store, inbox, bundle) as ingest, connected(broker.port, "device") as peer:
+        announce(peer, device)
+        for _ in range(4):
+            peer.publish(device.topics.telemetry, record)
+            send(peer, device, 2)
+        until(lambda: bool(peer.acks) and peer.acks[-1].boots.get(device.boot_hex) == AckWatermark(7))
+        until(lambda: ingest.counts[Outcome.TELEMETRY] == 4)
 
 
 def test_a_retained_birth_is_found_by_a_cloud_that_starts_later(

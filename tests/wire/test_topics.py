@@ -76,6 +76,8 @@ def test_ids_are_checked_where_topics_are_made(tenant: str, site: str, device: s
 def test_filters_have_the_documented_form() -> None:
     assert topics.sem_filter(None) == "mirage/v1/+/+/+/+/sem"
     assert topics.sem_filter("ingest") == "$share/ingest/mirage/v1/+/+/+/+/sem"
+    assert topics.telemetry_filter(None) == topics.TELEMETRY_FILTER
+    assert topics.telemetry_filter("ingest") == "$share/ingest.telemetry/mirage/v1/+/+/+/telemetry"
     assert topics.BIRTH_FILTER == "mirage/v1/+/+/+/birth"
     assert topics.STATE_FILTER == "mirage/v1/+/+/+/state"
     with pytest.raises(TopicError, match="group"):
