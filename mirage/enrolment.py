@@ -7,7 +7,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.table import Table
 
@@ -21,7 +20,7 @@ from cloud.enrolment import Enrolment
 from cloud.store import Store
 from mirage.errors import InputError
 from mirage.output import as_json, print_line, print_tables, read_input, write_whole
-from mirage.secret_file import refuse_existing, write_key
+from mirage.secret_file import write_cloud_keys
 
 _NOW_ACL = "the broker learns it from: mirage cloud acl"
 
@@ -82,12 +81,7 @@ def write_acl(
 
 def make_keys(folder: Path) -> None:
     """Make the cloud's key pair in a folder; both halves are new, or nothing is written."""
-    secret, public = folder / "cloud.key", folder / "cloud.pub"
-    refuse_existing(secret, public)
-    key = X25519PrivateKey.generate()
-    write_key(secret, key)
-    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    write_whole(public, pem)
+    secret, public = write_cloud_keys(folder)
     print_line(f"{secret}: stays with the cloud; {public}: goes to each device, as broker.cloud_key")
 
 

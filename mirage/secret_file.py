@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 
 from mirage.errors import InputError, OutputError
-from mirage.output import make_parent, read_input
+from mirage.output import make_parent, read_input, write_whole
 
 
 def new_signing_key() -> EllipticCurvePrivateKey:
@@ -39,6 +40,19 @@ def write_key(path: Path, key: EllipticCurvePrivateKey | X25519PrivateKey) -> No
             os.fsync(file.fileno())
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}") from error
+
+
+def write_cloud_keys(folder: Path) -> tuple[Path, Path]:
+    """Write both halves of a new key of the cloud into a folder; gives their files, the secret one first.
+
+    Raises InputError where one of them is there already, and OutputError.
+    """
+    secret, public = folder / "cloud.key", folder / "cloud.pub"
+    refuse_existing(secret, public)
+    key = X25519PrivateKey.generate()
+    write_key(secret, key)
+    write_whole(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return secret, public
 
 
 def read_signing_key(path: Path) -> EllipticCurvePrivateKey:

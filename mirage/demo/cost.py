@@ -12,6 +12,7 @@ _MEANING = {
     "sem": "packets of segments",
     "birth": "what device, bundle and cameras are",
     "state": "ready, sleeping, lost",
+    "telemetry": "how the device is",
     "ack": "what the cloud has stored",
     "connect": "connect, disconnect",
     "subscribe": "subscribe",

@@ -78,6 +78,7 @@ def demo_running(source: str, out: Path, bundle: Path, seconds: float | None = N
     """Send a source through everything, write the results into `out`, and serve until the body ends."""
     _check(source, seconds)
     setup = Setup(source if is_live(source) else str(Path(source).resolve()), bundle, _emptied(out))
+    setup.enrol()
     page_port = free_port()
     with (
         loopback_broker(setup.state) as broker_port,

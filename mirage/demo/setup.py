@@ -1,22 +1,30 @@
-"""The demo's settings files, as a user would write them for a device and a cloud of their own."""
+"""The demo's keys and settings files, as a user would make them for a device and a cloud of their own."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-CAMERA = "demo"
-CAMERA_PATH = f"demo/here/edge-1/{CAMERA}"
+from cloud import enrolment
+from cloud.clock import wall_ms
+from cloud.enrolment import Enrolment
+from cloud.store import Store
+from mirage.secret_file import new_signing_key, write_cloud_keys, write_key
+from wire.topics import DeviceTopics
+
+TENANT, SITE, DEVICE, CAMERA = "demo", "here", "edge-1", "demo"
+CAMERA_PATH = f"{TENANT}/{SITE}/{DEVICE}/{CAMERA}"
 
 _EDGE = """\
 [device]
-tenant = "demo"
-site = "here"
-id = "edge-1"
+tenant = "{tenant}"
+site = "{site}"
+id = "{device}"
+key = {device_key}
 
 [broker]
 host = "127.0.0.1"
 port = {broker_port}
-envelope = "none"
+cloud_key = {cloud_key}
 
 [bundle]
 path = {bundle}
@@ -36,8 +44,10 @@ _CLOUD = """\
 [broker]
 host = "127.0.0.1"
 port = {broker_port}
-envelope = "none"
 ack_interval_s = 2.0
+
+[security]
+key = {cloud_key}
 
 [store]
 url = {url}
@@ -64,12 +74,30 @@ class Setup:
     state: Path
     threads: int = 2
 
+    def enrol(self) -> None:
+        """Make the keys of device and cloud, and write the device into the cloud's register."""
+        write_cloud_keys(self.state)
+        key = new_signing_key()
+        write_key(self.state / "device.key", key)
+        device = Enrolment(DeviceTopics(TENANT, SITE, DEVICE), (CAMERA,), key.public_key(), wall_ms())
+        store = Store(self._store)
+        try:
+            with store.write() as session:
+                enrolment.enrol(session, device)
+        finally:
+            store.close()
+
     def write_edge(self, broker_port: int) -> Path:
         """Write the agent's settings; it talks to `broker_port`."""
         text = _EDGE.format(
+            tenant=TENANT,
+            site=SITE,
+            device=DEVICE,
             broker_port=broker_port,
+            device_key=self._beside("device.key"),
+            cloud_key=self._beside("cloud.pub"),
             bundle=_quoted(self.bundle.resolve()),
-            spool=_quoted(self.state.resolve() / "spool.db"),
+            spool=self._beside("spool.db"),
             threads=self.threads,
             camera=CAMERA,
             source=_quoted(self.source),
@@ -80,12 +108,20 @@ class Setup:
         """Write the cloud's settings; it talks to `broker_port` and serves `page_port`."""
         text = _CLOUD.format(
             broker_port=broker_port,
-            url=_quoted(f"sqlite:///{self.state.resolve() / 'store.db'}"),
-            objects=_quoted(self.state.resolve() / "objects"),
+            cloud_key=self._beside("cloud.key"),
+            url=_quoted(self._store),
+            objects=self._beside("objects"),
             bundle=_quoted(self.bundle.resolve()),
             page_port=page_port,
         )
         return self._write("cloud.toml", text)
+
+    @property
+    def _store(self) -> str:
+        return f"sqlite:///{self.state.resolve() / 'store.db'}"
+
+    def _beside(self, name: str) -> str:
+        return _quoted(self.state.resolve() / name)
 
     def _write(self, name: str, text: str) -> Path:
         path = self.state / name
