@@ -36,7 +36,11 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
         if self.address is not None:
             if "/" not in self.address:
                 raise ValueError(f"network.address {self.address!r} is not ADDRESS/PREFIX")
-            ipaddress.ip_interface(self.address)
+            version = ipaddress.ip_interface(self.address).version
+            if self.gateway is not None and ipaddress.ip_address(self.gateway).version != version:
+                raise ValueError(
+                    f"network.gateway {self.gateway!r} is not of IPv{version}, as the address is"
+                )
         for address in (*self.dns, *([self.gateway] if self.gateway else [])):
             ipaddress.ip_address(address)
 

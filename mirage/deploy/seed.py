@@ -11,6 +11,7 @@ same bytes.
 import hashlib
 import json
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from mirage.deploy.agent_settings import ETC, edge_toml, enrolment_toml
 from mirage.deploy.device import Device, Network
@@ -114,7 +115,8 @@ def _addresses(network: Network) -> dict[str, object]:
         return {"dhcp4": True, "dhcp6": True}
     addresses: dict[str, object] = {"dhcp4": False, "dhcp6": False, "addresses": [network.address]}
     if network.gateway is not None:
-        addresses["routes"] = [{"to": "default", "via": network.gateway}]
+        everywhere = "0.0.0.0/0" if ip_address(network.gateway).version == 4 else "::/0"
+        addresses["routes"] = [{"to": everywhere, "via": network.gateway}]  # cloud-init 22 knows no "default"
     if network.dns:
         addresses["nameservers"] = {"addresses": list(network.dns)}
     return addresses

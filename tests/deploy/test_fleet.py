@@ -53,6 +53,7 @@ def test_the_example_is_a_fleet() -> None:
         ('address = "10.0.0.21/24", ', "", "need network.address"),
         ('address = "10.0.0.21/24"', 'address = "10.0.0.21"', "is not ADDRESS/PREFIX"),
         ('gateway = "10.0.0.1"', 'gateway = "router"', "router"),
+        ('gateway = "10.0.0.1"', 'gateway = "fd00::1"', "network.gateway 'fd00::1' is not of IPv4"),
         ('enrolment = "https:', 'enrolment = "http:', "cloud.enrolment"),
         ("ssh_keys = []", 'ssh_keys = ["-----BEGIN PRIVATE KEY-----"]', "access.ssh_keys"),
         ('user = "mirage-admin"', 'user = "root; reboot"', "access.user"),

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from mirage.deploy.seed_image import seed_image
 from mirage.deploy.seeding import write_seeds
 from mirage.deploy.tools import ToolError, tool
 from tests.deploy.fleets import CLAIM, EXAMPLE, fleet_folder, private_key
-from tests.deploy.schema import cloud_config_schema
+from tests.deploy.schema import cloud_config_schema, cloud_init
 
 SECRET = Materials("CA\n", "CLOUD\n", CLAIM, "a radio's password")
 
@@ -107,7 +108,7 @@ def test_addresses_are_as_the_fleet_file_says(fleet: Fleet) -> None:
         "dhcp4": False,
         "dhcp6": False,
         "addresses": ["10.0.0.21/24"],
-        "routes": [{"to": "default", "via": "10.0.0.1"}],
+        "routes": [{"to": "0.0.0.0/0", "via": "10.0.0.1"}],
         "nameservers": {"addresses": ["10.0.0.1"]},
     }
     dynamic = json.loads(seed_of(fleet, fleet.find("north-gate"), SECRET)["network-config"])
@@ -150,6 +151,37 @@ def test_cloud_init_takes_the_user_data(
     data = user_data(seed)
     assert [error.message for error in Draft4Validator(schema).iter_errors(data)] == []
     assert list(Draft4Validator(schema).iter_errors({**data, "runcmd": 7}))  # the schema does look
+
+
+_RENDER = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from cloudinit.net import netplan, network_state
+state = network_state.parse_net_config_data(json.load(sys.stdin))
+print(netplan.Renderer()._render_content(state))
+"""
+
+
+@pytest.mark.parametrize(("address", "gateway"), [("10.0.0.21/24", "10.0.0.1"), ("fd00::21/64", "fd00::1")])
+@pytest.mark.parametrize("device", ["north-gate", "north-yard"])
+def test_cloud_init_takes_the_network(
+    tmp_path: Path, device: str, address: str, gateway: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = cloud_init(tmp_path_factory)
+    path = tmp_path / "fleet.toml"
+    path.write_text(
+        EXAMPLE.read_text("utf-8").replace('gateway = "10.0.0.1"', f'gateway = "{gateway}"'), "utf-8"
+    )
+    fleet = load(path)
+    seed = seed_of(fleet, fleet.find(device), SECRET)
+    command = [sys.executable, "-c", _RENDER, str(place)]
+    done = subprocess.run(command, input=seed["network-config"], capture_output=True, check=False)
+    if b"ModuleNotFoundError" in done.stderr:
+        pytest.skip(f"cloud-init does not run on this Python: {done.stderr.decode().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr.decode()
+    rendered = yaml.safe_load(done.stdout)["network"]["ethernets"]["uplink"]
+    assert rendered.get("dhcp4", False) == (device == "north-gate")
+    assert (gateway in str(rendered)) == (device == "north-yard")
 
 
 @pytest.mark.parametrize("name", ["pki/ca.pem", "pki/cloud.pub"])
