@@ -169,9 +169,8 @@ def test_cloud_init_takes_the_network(
 ) -> None:
     place = cloud_init(tmp_path_factory)
     path = tmp_path / "fleet.toml"
-    path.write_text(
-        EXAMPLE.read_text("utf-8").replace('gateway = "10.0.0.1"', f'gateway = "{gateway}"'), "utf-8"
-    )
+    text = EXAMPLE.read_text("utf-8").replace("10.0.0.21/24", address)
+    path.write_text(text.replace('gateway = "10.0.0.1"', f'gateway = "{gateway}"'), "utf-8")
     fleet = load(path)
     seed = seed_of(fleet, fleet.find(device), SECRET)
     command = [sys.executable, "-c", _RENDER, str(place)]
