@@ -82,7 +82,12 @@ class Objects:
 
 def _open(where: str) -> ObjectStore:
     if "://" in where:
-        return from_url(where, client_options={"timeout": _TIMEOUT})
+        # Plain HTTP only where the endpoint says so itself: a store in the same rack.
+        return from_url(
+            where,
+            client_options={"timeout": _TIMEOUT, "allow_http": True},
+            retry_config={"max_retries": 3, "retry_timeout": _TIMEOUT},  # the job is tried again later
+        )
     Path(where).mkdir(parents=True, exist_ok=True)
     return LocalStore(prefix=where)
 

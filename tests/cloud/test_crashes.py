@@ -1,0 +1,264 @@
+"""Workers that die, sleep or meet a store that is down: every job ends once, and nothing is left behind."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar, get_args
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cloud import crew as crews
+from cloud import jobs
+from cloud.bundles import Bundles
+from cloud.catalog import Catalog
+from cloud.clock import wall_ms
+from cloud.crew import Crew
+from cloud.lanes import pause_ms
+from cloud.leases import LEASE_MS
+from cloud.objects import Objects
+from cloud.render.renderer import Context, never
+from cloud.store import Store
+from cloud.worker import Worker
+from mirage.bench.cloud.postgres import Postgres
+from tests.bundles import CAPTIONS
+from tests.cloud.crashing import Window
+from tests.cloud.desk import NOW_MS, Desk
+from tests.cloud.sample import Device, MeanRenderer
+from tests.cloud.studio import CAMERA_ID, Studio
+from tests.cloud.waiting import until
+from tests.postgres import Cluster
+from wire.bundle import Bundle
+from wire.documents import CameraInfo
+from wire.policy import Policy
+from wire.segment import Segment
+
+ROOT = Path(__file__).parent.parent.parent
+POLICY = Policy(long_side_px=64)
+
+
+class Counting(MeanRenderer):
+    """Counts how often it was asked for each segment, and calls `meanwhile` in each."""
+
+    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.asked = list[int]()
+        self.meanwhile = meanwhile
+
+    def render(
+        self,
+        segment: Segment,
+        context: Context,
+        camera: CameraInfo,
+        policy: Policy,
+        seed: int,
+        cancelled: Callable[[], bool] = never,
+    ) -> NDArray[np.uint8]:
+        self.asked.append(segment.sequence)
+        self.meanwhile()
+        return super().render(segment, context, camera, policy, seed, cancelled)
+
+
+def film(store: Store, bundle: Bundle, count: int) -> None:
+    """Store segments that need nothing of each other, and have them rendered."""
+    desk, device = Desk(store, [bundle]), Device(bundle)
+    desk.birth(device)
+    for number in range(count):
+        desk.sem(device, device.packet(CAPTIONS[number % 2], refresh=True))
+    with store.write() as session:
+        for packet_id in range(1, count + 1):
+            jobs.enqueue(session, packet_id, NOW_MS)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.suffix for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("window", get_args(Window))
+def test_a_worker_is_killed_and_its_job_ends_once(
+    store_url: str, any_store: Store, tmp_path: Path, bundle: Bundle, window: str
+) -> None:
+    film(any_store, bundle, 1)
+    folder = tmp_path / "objects"
+    command = [sys.executable, "-m", "tests.cloud.crashing", store_url, str(folder), str(bundle.root), window]
+    died = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    renderer = Counting()
+    studio = Studio(any_store, folder, bundle, renderer)
+    studio.now_ms = wall_ms()
+    assert not studio.worker.work(), "its lease is not over, or there is nothing left to do"
+    studio.now_ms += 2 * LEASE_MS
+    assert studio.worker.work() == (window != "after commit")
+    assert not studio.worker.work()
+    assert studio.segments()[0].render == "done"
+    assert files(folder) == [".jpg", ".mp4"], "what the dead worker left is gone"
+    assert len(renderer.asked) == (0 if window == "after commit" else 1)
+
+
+def test_a_worker_that_slept_through_its_lease_publishes_nothing(
+    any_store: Store, tmp_path: Path, bundle: Bundle
+) -> None:
+    """The other one has done the job by the time that it wakes up."""
+
+    def overtake() -> None:
+        for studio in (slow, quick):
+            studio.now_ms += LEASE_MS
+        assert quick.worker.work()
+
+    film(any_store, bundle, 1)
+    folder = tmp_path / "objects"
+    quick = Studio(any_store, folder, bundle, Counting())
+    slow = Studio(any_store, folder, bundle, Counting(overtake))
+    assert slow.worker.work()
+    with any_store.read() as session:
+        (job,) = jobs.listed(session)
+    clip = quick.segments()[0].clip
+    assert clip is not None
+    assert (job.state, job.attempts) == ("done", 2)
+    assert files(folder) == [".jpg", ".mp4"]
+    (video,) = (folder / "clips").iterdir()
+    assert video.stat().st_size == clip.bytes
+
+
+def test_many_workers_render_each_segment_once(any_store: Store, tmp_path: Path, bundle: Bundle) -> None:
+    film(any_store, bundle, 20)
+    renderers = [Counting() for _ in range(3)]
+    at_work(any_store, tmp_path / "objects", bundle, renderers, lambda: None)
+    asked = [segment for renderer in renderers for segment in renderer.asked]
+    assert sorted(asked) == list(range(20))
+
+
+def test_a_database_is_killed_under_load_and_every_job_ends_once(
+    cluster: Cluster, tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crews, "RESTART_S", (0.05, 0.1))
+    store = Store(cluster.fresh())
+    film(store, bundle, 20)
+    begun = threading.Event()
+
+    def meanwhile() -> None:
+        begun.set()
+        time.sleep(0.05)
+
+    def restart() -> None:
+        assert begun.wait(20)
+        server: Postgres = cluster.server
+        for _ in range(2):
+            server.kill()
+            server.start()
+
+    folder = tmp_path / "objects"
+    at_work(store, folder, bundle, [Counting(meanwhile) for _ in range(2)], restart)
+    store.close()
+    assert len(list((folder / "clips").glob("*.mp4"))) == 20, (
+        "nothing of those that could not publish is left"
+    )
+
+
+def test_a_store_that_is_locked_for_a_while_costs_nothing_but_time(
+    store: Store, tmp_path: Path, bundle: Bundle
+) -> None:
+    film(store, bundle, 4)
+
+    def lock() -> None:
+        with store.write():
+            time.sleep(0.5)
+
+    renderer = Counting()
+    at_work(store, tmp_path / "objects", bundle, [renderer], lock)
+    assert sorted(renderer.asked) == list(range(4))
+
+
+def at_work(
+    store: Store, folder: Path, bundle: Bundle, renderers: list[Counting], meanwhile: Callable[[], None]
+) -> None:
+    """Run a worker for each renderer, and `meanwhile`, until all is done. Their clock is 30 times as fast."""
+    objects, crew, stop = Objects(str(folder)), Crew(), threading.Event()
+    for number, renderer in enumerate(renderers):
+        bundles = Bundles([bundle], _always(renderer))
+        worker = Worker(store, objects, bundles, POLICY, lambda: 30 * wall_ms(), name=f"worker-{number}")
+        crew.add(f"worker-{number}", worker.run)
+    thread = threading.Thread(target=crew.run, args=(stop,), name="crew")
+    thread.start()
+    try:
+        meanwhile()
+        catalog = Catalog(store)
+        until(lambda: {segment.render for segment in catalog.segments(CAMERA_ID)} == {"done"}, 60)
+    finally:
+        stop.set()
+        thread.join(30)
+
+
+def _always(renderer: MeanRenderer) -> Callable[[Bundle, int], MeanRenderer]:
+    return lambda _bundle, _threads: renderer
+
+
+class Bucket(BaseHTTPRequestHandler):
+    """As much of S3 as it takes to put an object, or to be refused that."""
+
+    refuses: ClassVar[bool] = True
+    objects: ClassVar[dict[str, bytes]] = {}
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.refuses:
+            self.send_error(403)
+            return
+        self.objects[self.path] = body
+        self.send_response(200)
+        self.send_header("etag", '"1"')
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_error(403)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Bucket]]:
+    kind = type("OneBucket", (Bucket,), {"objects": {}})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    for name, value in {
+        "ACCESS_KEY_ID": "a",
+        "SECRET_ACCESS_KEY": "b",
+        "REGION": "c",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    thread = threading.Thread(target=server.serve_forever, name="bucket")
+    thread.start()
+    yield kind
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_an_object_store_that_refuses_writes_delays_the_job(
+    store: Store, bundle: Bundle, bucket: type[Bucket]
+) -> None:
+    film(store, bundle, 1)
+    now_ms = NOW_MS
+    bundles = Bundles([bundle], _always(Counting()))
+    worker = Worker(store, Objects("s3://clips/here"), bundles, POLICY, lambda: now_ms)
+    assert worker.work()
+    with store.read() as session:
+        (job,) = jobs.listed(session)
+    assert (job.state, job.attempts) == ("queued", 1)
+    assert job.error is not None
+    assert "403" in job.error
+    bucket.refuses = False
+    assert not worker.work()
+    now_ms += pause_ms(1)
+    assert worker.work()
+    with store.read() as session:
+        assert jobs.counts(session)["done"] == 1
+    assert sorted(Path(path).suffix for path in bucket.objects) == [".jpg", ".mp4"]
