@@ -3,7 +3,10 @@
     birth --signature, by the enrolled key--> --wrapped key, by the cloud's--> boots, cameras, keys
 
 A birth can be sent again by whoever runs the broker. So one whose key is known changes nothing, and a boot
-that another has followed never becomes the current one again.
+that another has followed never becomes the current one again, nor does it bring keys. Keys of the current
+boot are all remembered: one that was forgotten could come again, and its counters would begin anew.
+
+A boot that ended before it was online is explained by a later one: its birth is signed and has no key.
 """
 
 import contextlib
@@ -14,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from cloud.enrolment import public_key_of
+from cloud.enrolment import enrolled_at
 from cloud.intake import AGAIN
 from cloud.message import Message
 from cloud.registry import Registry, insert_missing
@@ -25,7 +28,7 @@ from wire.documents import Birth, DocumentError
 from wire.keys import SecretError
 from wire.topics import Topic
 
-MAX_KEYS = 256  # of a device; what comes under an older one is refused, and the device sends it again
+MAX_KEYS = 256  # of a device, but for its current boot: what comes under an older one comes again
 
 
 class BirthError(DocumentError):
@@ -33,13 +36,14 @@ class BirthError(DocumentError):
 
 
 class Newborn(NamedTuple):
-    """A birth that was checked. `secret` is None on a trusted broker."""
+    """A birth that was checked. `secret` is None on a trusted broker, and where the boot `is_over`."""
 
     message: Message
     birth: Birth
     device_id: int
     boot_id: int
     secret: bytes | None
+    is_over: bool = False
 
 
 class Births:
@@ -57,24 +61,32 @@ class Births:
         birth = documents.decode_birth(message.payload)
         if birth.device != topic.device:
             raise BirthError(f"birth of {birth.device!r} came under the topic of {topic.device!r}")
-        secret = None if self._cloud_keys is None else self._secret(topic, message, birth)
+        secret, cameras, is_over = None, {camera.name for camera in birth.cameras}, False
+        if self._cloud_keys is not None:
+            cameras &= self._enrolled_cameras(topic, message)
+            is_over = birth.wrapped_key is None and birth.key_id == 0
+            secret = None if is_over else self._secret(message, birth)
         device_id = self._registry.device(topic, message.received_ms)
         boot_id = self._registry.boot(device_id, birth.boot_id, message.received_ms)
-        for camera in birth.cameras:
-            self._registry.camera(device_id, camera.name)
-        return Newborn(message, birth, device_id, boot_id, secret)
+        for camera in sorted(cameras):
+            self._registry.camera(device_id, camera)
+        return Newborn(message, birth, device_id, boot_id, secret, is_over)
 
-    def _secret(self, topic: Topic, message: Message, birth: Birth) -> bytes:
+    def _enrolled_cameras(self, topic: Topic, message: Message) -> frozenset[str]:
+        """Check that the device signed this, and give its cameras: others would be rows without end."""
         with self._store.read() as session:
-            public = public_key_of(session, topic)
-        if public is None:
+            enrolled = enrolled_at(session, topic)
+        if enrolled is None:
             raise BirthError(f"device {topic.device} is not enrolled here, or is revoked")
         try:
-            signature.verify(message.payload, public, message.topic)
+            signature.verify(message.payload, enrolled.public_key, message.topic)
         except signature.SignatureError as error:
             raise BirthError(str(error)) from error
+        return frozenset(enrolled.cameras)
+
+    def _secret(self, message: Message, birth: Birth) -> bytes:
         if birth.wrapped_key is None or birth.key_id == 0:
-            raise BirthError("birth brings no connection key, and this cloud takes sealed frames only")
+            raise BirthError("birth brings half of a connection key")
         context = keys.context_of(message.topic, birth.boot_id, birth.key_id)
         for cloud_key in self._cloud_keys or ():
             with contextlib.suppress(SecretError):
@@ -87,17 +99,20 @@ def register(session: Session, born: Newborn, early_state: str | None) -> bool:
 
     `early_state` is what its boot's state was before the boot was known.
     """
-    if born.secret is None:
-        owed = not born.message.retained  # else the cloud has only started anew
-    else:
+    device, boot = session.get_one(DeviceRow, born.device_id), session.get_one(BootRow, born.boot_id)
+    followed = boot.birth is not None and device.boot_hex != boot.boot_hex
+    if born.is_over:
+        _explain(session, boot, born)
+        return False
+    owed = not born.message.retained  # else the cloud has only started anew
+    if born.secret is not None:
         unanswered = _unanswered(session, born)
-        if unanswered is not None:
-            return unanswered
+        if unanswered is not None or followed:
+            return unanswered is True
         _add_key(session, born, born.secret)
         owed = True
-    device, boot = session.get_one(DeviceRow, born.device_id), session.get_one(BootRow, born.boot_id)
     device.seen_ms = max(device.seen_ms, born.message.received_ms)
-    if boot.birth is not None and device.boot_hex != boot.boot_hex:
+    if followed:
         return owed
     before = None if boot.birth is None else documents.decode_birth(boot.birth)
     device.boot_hex = boot.boot_hex
@@ -111,6 +126,14 @@ def register(session: Session, born: Newborn, early_state: str | None) -> bool:
     if before is None or before.bundle_sha256 != born.birth.bundle_sha256:
         heal(session, boot.id)
     return owed
+
+
+def _explain(session: Session, boot: BootRow, born: Newborn) -> None:
+    """Note the birth of a boot that ended before it was online."""
+    if boot.birth is None:
+        boot.birth = born.message.payload
+        session.flush()
+        heal(session, boot.id)
 
 
 def _unanswered(session: Session, born: Newborn) -> bool | None:
@@ -129,9 +152,10 @@ def _add_key(session: Session, born: Newborn, secret: bytes) -> None:
     }  # fmt: skip
     insert_missing(session, KeyRow, [row])
     of_device = select(KeyRow.id).where(KeyRow.device_id == born.device_id)
-    oldest = session.scalar(of_device.order_by(KeyRow.id.desc()).offset(MAX_KEYS).limit(1))
+    over = of_device.where(KeyRow.boot_id != born.boot_id)
+    oldest = session.scalar(over.order_by(KeyRow.id.desc()).offset(MAX_KEYS).limit(1))
     if oldest is not None:
-        session.execute(delete(KeyRow).where(KeyRow.device_id == born.device_id, KeyRow.id <= oldest))
+        session.execute(delete(KeyRow).where(KeyRow.id.in_(over.where(KeyRow.id <= oldest))))
 
 
 def _note_cameras(session: Session, born: Newborn) -> None:

@@ -93,10 +93,16 @@ def enrolments_of(session: Session) -> list[Enrolment]:
 
 def public_key_of(session: Session, topic: Topic) -> EllipticCurvePublicKey | None:
     """Give the key of the device that a topic names; None if it is not enrolled there, or is revoked."""
+    found = enrolled_at(session, topic)
+    return None if found is None else found.public_key
+
+
+def enrolled_at(session: Session, topic: Topic) -> Enrolment | None:
+    """Give the device that a topic names; None if it is not enrolled there, or is revoked."""
     row = _row(session, topic.device)
     if row is None or row.revoked_ms is not None or (row.tenant, row.site) != (topic.tenant, topic.site):
         return None
-    return _decoded(row)
+    return _enrolment(row)
 
 
 def _row(session: Session, device: str) -> EnrolmentRow | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from cloud import births
 from cloud.message import Message, Outcome
@@ -297,16 +297,59 @@ def test_a_new_key_of_a_known_id_is_found_without_a_restart(desk: SealedDesk, de
     assert desk.sem(device, device.packet()) == Outcome.STORED
 
 
-def test_keys_of_a_device_are_bounded(
+def test_keys_of_boots_that_are_over_are_bounded(
     desk: SealedDesk, device: SealedDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(births, "MAX_KEYS", 3)
-    for key_id in range(1, 8):
+    for _ in range(6):
+        desk.birth(device)
+        device.reboot()
+    last = device.key_id
+    for key_id in range(last, last + 5):
         device.connect(key_id)
         desk.birth(device)
     with desk.store.read() as session:
-        assert session.scalars(select(KeyRow.key_id).order_by(KeyRow.id)).all() == [5, 6, 7]
-        assert session.scalar(select(func.count()).select_from(KeyRow)) == 3
+        kept = session.scalars(select(KeyRow.key_id).order_by(KeyRow.id)).all()
+    assert kept == [*range(last - 3, last), *range(last, last + 5)]
+
+
+def test_a_birth_that_was_forgotten_brings_no_key_when_it_is_sent_again(
+    desk: SealedDesk, device: SealedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(births, "MAX_KEYS", 1)
+    recorded = list[bytes]()
+    for _ in range(4):
+        for _ in range(3):
+            device.connect(device.key_id + 1)
+            recorded.append(device.birth(BOOT_WALL_MS + device.key_id))
+            desk.deliver(device.topics.birth, recorded[-1])
+        device.reboot()
+    desk.birth(device)
+    with desk.store.read() as session:
+        before = session.execute(select(KeyRow.id, KeyRow.down_counter)).all()
+        boots = session.execute(select(BootRow.boot_hex, BootRow.birth)).all()
+    for birth in recorded:
+        desk.deliver(device.topics.birth, birth)
+    with desk.store.read() as session:
+        assert session.execute(select(KeyRow.id, KeyRow.down_counter)).all() == before
+        assert session.execute(select(BootRow.boot_hex, BootRow.birth)).all() == boots
+    assert current_boot(desk) == device.boot_hex
+
+
+def test_within_a_boot_no_birth_is_ever_forgotten(
+    desk: SealedDesk, device: SealedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(births, "MAX_KEYS", 2)
+    recorded = list[bytes]()
+    for key_id in range(20, 30):
+        device.connect(key_id)
+        recorded.append(device.birth(BOOT_WALL_MS + key_id))
+        desk.deliver(device.topics.birth, recorded[-1])
+    for birth in recorded[:-1]:
+        desk.deliver(device.topics.birth, birth)
+    with desk.store.read() as session:
+        assert session.scalars(select(BootRow.birth)).one() == recorded[-1]
+        assert session.scalars(select(KeyRow.key_id).order_by(KeyRow.id.desc())).first() == 29
 
 
 def test_an_answer_is_owed_for_a_birth_until_something_was_sent_under_its_key(
