@@ -23,8 +23,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from cloud.clock import Clock
-from cloud.config import Broker, ConfigError
+from cloud.config import Broker
 from cloud.message import Message
+from cloud.tls import tls_context
 from wire.packet import MAX_FRAME
 from wire.topics import BIRTH_FILTER, STATE_FILTER, sem_filter, telemetry_filter
 
@@ -70,7 +71,9 @@ class Subscription:
             manual_ack=True,
         )
         self._client.connect_timeout = CONNECT_TIMEOUT_S
-        _secure(self._client, broker)
+        context = tls_context(broker)
+        if context is not None:
+            self._client.tls_set_context(context)
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_subscribe = self._subscribed
@@ -218,19 +221,3 @@ class Subscription:
 
 def _nothing(_client: Client, _data: object, _socket: object) -> None:
     return
-
-
-def _secure(client: Client, broker: Broker) -> None:
-    if broker.ca is None:
-        return
-    try:
-        context = ssl.create_default_context(cafile=broker.ca)
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(f"broker.ca: {broker.ca}: {error.strerror or error}") from error
-    if broker.certificate is not None:
-        try:
-            context.load_cert_chain(broker.certificate, broker.key, password=lambda: b"")
-        except OSError as error:
-            named = f"{broker.certificate}, broker.key: {broker.key}"
-            raise ConfigError(f"broker.certificate: {named}: {error.strerror or error}") from error
-    client.tls_set_context(context)

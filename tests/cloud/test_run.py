@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from msgspec.structs import replace
 
 from cloud import crew as crews
 from cloud.catalog import Catalog
-from cloud.config import Broker, BundlePaths, Config, ConfigError, Render, Serve, StorePlace
+from cloud.config import Broker, BundlePaths, Config, ConfigError, Render, Security, Serve, StorePlace
 from cloud.crew import Crew
 from cloud.objects import ObjectsError
 from cloud.run import run
@@ -76,6 +77,8 @@ def test_from_broker_to_clip(config: Config, broker: LoopbackBroker, device: Dev
         pytest.param({"bundle": BundlePaths(("/nowhere",))}, BundleError, id="bundle"),
         pytest.param({"store": StorePlace("sqlite:////nowhere/a/b.db")}, StoreError, id="store"),
         pytest.param({"render": Render(anchors=("/nowhere/yard.jpg",))}, ConfigError, id="anchor"),
+        pytest.param({"broker": Broker("b"), "security": Security("/nowhere/key")}, ConfigError, id="key"),
+        pytest.param({"broker": Broker("b", envelope="none", ca="/nowhere/ca")}, ConfigError, id="ca"),
     ],
 )
 def test_what_cannot_work_is_found_before_anything_starts(
@@ -85,6 +88,14 @@ def test_what_cannot_work_is_found_before_anything_starts(
     with pytest.raises(error):
         run(replace(config, **changes), threading.Event())
     assert threading.active_count() == before
+
+
+def test_a_cloud_that_trusts_its_broker_says_so_at_each_start(config: Config) -> None:
+    stop = threading.Event()
+    stop.set()
+    with structlog.testing.capture_logs() as logs:
+        run(config, stop, roles=frozenset({"ingest"}))
+    assert [log["log_level"] for log in logs if "envelope none" in log["event"]] == ["warning"]
 
 
 def test_objects_that_have_no_place_are_named(config: Config, tmp_path: Path) -> None:
