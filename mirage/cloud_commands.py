@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from mirage.authority_commands import app as authority
+from mirage.job_commands import app as jobs
 
 app = typer.Typer(help="The receiving side.", no_args_is_help=True, add_completion=False)
 app.add_typer(authority, name="ca")
+app.add_typer(jobs, name="jobs")
 
 Config = Annotated[
     Path, typer.Option("--config", metavar="FILE.toml", help="What cloud/config.py describes.")
@@ -39,7 +41,7 @@ def derive(config: Config, *, verbose: Verbose = False) -> None:
 
 @app.command(epilog="Example: mirage cloud render --config /etc/mirage/cloud.toml")
 def render(config: Config, *, verbose: Verbose = False) -> None:
-    """Only turn jobs into clips; one such process per store."""
+    """Only turn jobs into clips; as many processes as there are machines for it."""
     _run(config, {"render"}, verbose=verbose)
 
 
