@@ -76,8 +76,10 @@ def flash_disk(order: Order, path: Path, image: Path | None, rim: Rim, *, seed_o
     if order.dry_run:
         rim.say(f"# would write and read back {payload.size} bytes at the start of {disk.path}")
         return None
-    _confirm_disk(order, disk, rim)
-    return write(payload, find_disk(path), rim.work / "disks", rim.progress)
+    name = _confirmed(order, disk, rim)
+    now = find_disk(path)  # another one may have taken its place while the question stood
+    now.check_confirmed(name)
+    return write(payload, now, rim.work / "disks", rim.progress)
 
 
 def flash_jetsons(order: Order, bsp: Path | None, massflash: int, rim: Rim, *, accept_license: bool) -> None:
@@ -166,9 +168,11 @@ def _with_image(order: Order, device: Device, image: Path | None, seed: bytes) -
     return image_with_seed(found, seed)
 
 
-def _confirm_disk(order: Order, disk: Disk, rim: Rim) -> None:
+def _confirmed(order: Order, disk: Disk, rim: Rim) -> str:
     asked = f"Everything on {disk.path} will be lost. Its serial ({disk.name_to_confirm}), to go on"
-    disk.check_confirmed(order.yes if order.yes is not None else rim.ask(asked))
+    name = order.yes if order.yes is not None else rim.ask(asked)
+    disk.check_confirmed(name)
+    return name
 
 
 def _confirm_jetsons(order: Order, job: Job, rim: Rim) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mirage.deploy.disk import DiskError
+from mirage.deploy.flashing import Order, Rim, flash_disk
 from mirage.deploy.fleet import load
 from mirage.deploy.plan import DevicePlan, plan
 from tests.deploy.fleets import EXAMPLE, fake_bsp, fleet_folder
@@ -138,3 +140,39 @@ def test_a_stick_is_written_for_whoever_names_it(file: Path, loop: str) -> None:
     assert right.returncode == 0, right.stderr
     assert "bytes verified" in right.stdout
     assert b"CIDATA" in Path(loop).read_bytes()
+
+
+def test_a_disk_that_was_swapped_while_the_question_stood_is_left_alone(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = tmp_path / "disk"
+    disk.write_bytes(bytes(2**20))
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    entry = {"name": "disk", "path": str(disk), "type": "disk", "size": 2**20, "serial": "SERIAL"}
+    listing = json.dumps({"blockdevices": [entry]})
+    script = f"""#!/bin/sh
+cat <<END | sed "s/SERIAL/S$(cat {tmp_path}/serial)/"
+{listing}
+END
+"""
+    (programs / "lsblk").write_text(script)
+    (programs / "lsblk").chmod(0o755)
+    (tmp_path / "serial").write_text("1")
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+
+    def swap(_question: str) -> str:
+        (tmp_path / "serial").write_text("2")
+        return "S1"
+
+    fleet = load(file)
+    order = Order(fleet, file.parent, (fleet.find("north-yard"),))
+    said: list[str] = []
+    rim = Rim(said.append, swap, lambda *_: None, tmp_path / "work")
+    with pytest.raises(DiskError, match="its serial is S2, not 'S1'"):
+        flash_disk(order, disk, None, rim, seed_only=True)
+    assert "serial S1" in said[0]
+    assert disk.read_bytes() == bytes(2**20)
+    again = Rim(said.append, lambda _: "S2", lambda *_: None, tmp_path / "work")
+    assert flash_disk(order, disk, None, again, seed_only=True) is not None
+    assert b"CIDATA" in disk.read_bytes()

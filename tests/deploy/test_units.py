@@ -84,6 +84,19 @@ def test_the_units_call_commands_that_there_are() -> None:
     assert f"mirage export engine {bundle} --cache {agent_settings.STATE}/engines" in engines
 
 
+def test_the_users_and_groups_of_the_units_are_made(tmp_path: Path) -> None:
+    program = shutil.which("systemd-sysusers")
+    if program is None:
+        pytest.skip("systemd-sysusers is not installed: apt-get install systemd")
+    (tmp_path / "etc").mkdir()
+    config = str(UNITS / "mirage.sysusers")
+    subprocess.run([program, f"--root={tmp_path}", config], check=True, capture_output=True)
+    made = (tmp_path / "etc/passwd").read_text() + (tmp_path / "etc/group").read_text()
+    for unit in SERVICES:
+        for name in (*settings(unit)["User"], *settings(unit)["SupplementaryGroups"][0].split()):
+            assert re.search(rf"^{name}:", made, re.MULTILINE), name
+
+
 def test_a_restart_loop_ends() -> None:
     edge = settings("mirage-edge.service")
     burst, pause = int(edge["StartLimitBurst"][0]), int(edge["RestartSec"][0])
