@@ -149,6 +149,13 @@ def test_a_gap_without_a_reason_that_anyone_knows_is_nameless() -> None:
     assert check(replace(GOOD, gaps=(StoredGap(A, 3, 4, 77),))).given_up == {"reason-77": 2}
 
 
+def test_packets_of_a_boot_whose_birth_is_not_there_are_birthless_unless_damage_took_it() -> None:
+    history = replace(GOOD, birthless=(A,))
+    assert rules(history) == ["birthless"]
+    assert rules(replace(GOOD, birthless=(B,))) == [], "nothing of it is stored"
+    assert rules(replace(history, boots=(with_boot(in_damaged_file=frozenset({9})),))) == []
+
+
 def test_what_was_acknowledged_before_it_was_stored_is_early() -> None:
     (violation,) = check(replace(GOOD, boots=(with_boot(early=((4, 5),)),))).violations
     assert violation == Violation("early", f"boot {A}: 4-5 was acknowledged, and was not in the store")

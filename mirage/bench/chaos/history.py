@@ -92,6 +92,7 @@ class History:
     packets: tuple[Stored, ...] = ()
     gaps: tuple[StoredGap, ...] = ()
     claims: tuple[Claim, ...] = ()
+    birthless: tuple[str, ...] = ()  # boots in the store of which nobody knows when and what they were
     undelivered: int = 0
     deaths: tuple[str, ...] = ()
 
@@ -129,6 +130,7 @@ def check(history: History) -> Verdict:
         *_altered(history.packets, captured),
         *_unordered(history.packets),
         *_nameless(history.gaps),
+        *_birthless(history),
         *_freed_early(history.boots),
         *_claimed_wrongly(history.claims, covering),
         *_offered_unseen(history.boots),
@@ -230,13 +232,18 @@ def _unordered(packets: Iterable[Stored]) -> Iterator[Violation]:
     for each in packets:
         streams.setdefault((each.boot, each.camera), []).append(each)
     for (boot, camera), stream in streams.items():
-        for before, after in pairwise(sorted(stream, key=lambda each: each.sequence)):
-            behind = after.captured_ms <= before.captured_ms
-            if before.start_ms is not None and after.start_ms is not None:
-                behind = behind or after.start_ms <= before.start_ms
-            if behind:
-                what = f"boot {boot}, {camera}: {after.sequence} is not later than {before.sequence}"
-                yield Violation("order", what)
+        behind = [
+            after.sequence
+            for before, after in pairwise(sorted(stream, key=lambda each: each.sequence))
+            if after.captured_ms <= before.captured_ms or _is_dated_back(before, after)
+        ]
+        if behind:
+            what = f"boot {boot}, {camera}: {ranges_text(behind)} not later than what they follow"
+            yield Violation("order", what)
+
+
+def _is_dated_back(before: Stored, after: Stored) -> bool:
+    return before.start_ms is not None and after.start_ms is not None and after.start_ms <= before.start_ms
 
 
 def _nameless(gaps: Iterable[StoredGap]) -> Iterator[Violation]:
@@ -244,6 +251,15 @@ def _nameless(gaps: Iterable[StoredGap]) -> Iterator[Violation]:
         if gap.reason not in _REASONS:
             what = f"boot {gap.boot}: {gap.first}-{gap.last} is given up for reason {gap.reason}"
             yield Violation("nameless", what)
+
+
+def _birthless(history: History) -> Iterator[Violation]:
+    """Without its birth, a boot's packets have no wall time and no bundle; damage may have taken that, too."""
+    damaged = {boot.boot for boot in history.boots if boot.in_damaged_file}
+    packets = Counter(each.boot for each in history.packets)
+    for boot in history.birthless:
+        if packets[boot] and boot not in damaged:
+            yield Violation("birthless", f"boot {boot}: {packets[boot]} packets, and no birth")
 
 
 def _freed_early(boots: Iterable[Boot]) -> Iterator[Violation]:

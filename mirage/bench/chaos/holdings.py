@@ -16,7 +16,8 @@ from wire.packet import Layer, Packet
 
 _PATIENCE_S = 20.0
 _ROWS = (
-    "SELECT boots.boot_hex, packets.sequence, packets.gap, packets.body, cameras.name, segments.start_ms"
+    "SELECT boots.boot_hex, packets.sequence, packets.gap, packets.body, cameras.name,"
+    " CASE WHEN boots.birth IS NULL THEN NULL ELSE segments.start_ms END"
     " FROM packets JOIN boots ON boots.id = packets.boot_id JOIN cameras ON cameras.id = packets.camera_id"
     " LEFT JOIN segments ON segments.packet_id = packets.id"
 )
@@ -85,6 +86,15 @@ def read_claims(database: sqlite3.Connection, device: str) -> list[Claim]:
         Claim(boot, highest, tuple((first, last) for first, last in json.loads(holes)))
         for boot, highest, holes in database.execute(query, (device,))
     ]
+
+
+def read_birthless(database: sqlite3.Connection, device: str) -> list[str]:
+    """List the boots of a device whose birth is not known."""
+    query = (
+        "SELECT boots.boot_hex FROM boots JOIN devices ON devices.id = boots.device_id"
+        " WHERE devices.name = ? AND boots.birth IS NULL"
+    )
+    return [boot for (boot,) in database.execute(query, (device,))]
 
 
 def count_rows(database: sqlite3.Connection, table: str) -> int:

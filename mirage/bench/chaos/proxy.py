@@ -262,15 +262,15 @@ class FaultProxy:
         with contextlib.suppress(OSError):
             connection.far.write(held)
             await connection.far.drain()
-        if self._delivered is not None:
-            self._delivered.set()
-            self._delivered = None
         self._end(connection, reset=False)
 
     def _end(self, connection: _Connection, *, reset: bool) -> None:
         if connection not in self._connections:
             return
         self._connections.remove(connection)
+        if self._delivered is not None and not any(each.up.held is not None for each in self._connections):
+            self._delivered.set()
+            self._delivered = None
         for writer in (connection.near, connection.far):
             if reset:
                 _reset(writer)

@@ -16,7 +16,7 @@ from typing import Literal
 
 from mirage.bench.chaos.damage import overwrite, waiting_in
 from mirage.bench.chaos.history import History
-from mirage.bench.chaos.holdings import count_rows, read_claims, read_packets, reading
+from mirage.bench.chaos.holdings import count_rows, read_birthless, read_claims, read_packets, reading
 from mirage.bench.chaos.journal import read_boots
 from mirage.bench.chaos.proxy import Weather
 from mirage.bench.chaos.schedule import Fault, Kind, Side, plan
@@ -198,10 +198,18 @@ def _outcome(request: Request, stage: Stage, director: _Director, *, ended: bool
         deaths.append(f"the device did not end within {request.drain_s:g} s of being told to")
     with reading(stage.store) as database:
         packets, gaps = read_packets(database, TOPICS.device)
-        claims = read_claims(database, TOPICS.device)
+        claims, birthless = read_claims(database, TOPICS.device), read_birthless(database, TOPICS.device)
         quarantined, pending = count_rows(database, "quarantine"), count_rows(database, "pending")
     return Outcome(
-        History(tuple(boots), tuple(packets), tuple(gaps), tuple(claims), max(waiting, 0), tuple(deaths)),
+        History(
+            tuple(boots),
+            tuple(packets),
+            tuple(gaps),
+            tuple(claims),
+            tuple(birthless),
+            undelivered=max(waiting, 0),
+            deaths=tuple(deaths),
+        ),
         dict(director.faults),
         {side.value: proxy.counts for side, proxy in stage.proxies.items()},
         stage.control(Side.CLOUD).counts(),
