@@ -201,8 +201,8 @@ class Inbox:
     def _write(self, session: Session, message: Message, read: _Read) -> Receipt:
         """Write whatever is no packet."""
         if isinstance(read, _Waits):
-            pending.postpone(session, read.device_id, message)
-            return Receipt(Outcome.PENDING)
+            waits = pending.postpone(session, read.device_id, message)
+            return Receipt(Outcome.PENDING if waits else Outcome.LIMITED)
         if isinstance(read, _Refused):
             quarantine(session, message, read.reason)
             return Receipt(Outcome.QUARANTINED)

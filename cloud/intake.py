@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, column, insert, select, table, update
 from sqlalchemy.orm import Session
 
 from cloud.message import Outcome
@@ -20,10 +20,13 @@ from wire.gap import Gap
 from wire.packet import Layer, Packet, as_live
 
 NEW, AGAIN = 1, 2  # values of `underived`
+MAX_HOLES = 1024  # in what is stored of one boot: each costs time with every batch
 
 _PACKETS, _BOOTS = table_of(PacketRow), table_of(BootRow)
 _CAMERAS, _DEVICES = table_of(CameraRow), table_of(DeviceRow)
 _SELECT_BOOTS = select(_BOOTS.c.id, _BOOTS.c.highest, _BOOTS.c.holes, _BOOTS.c.state)
+# Without types, so that nothing is converted on the way: these values are what both databases take.
+_INSERT = insert(table("packets", *(column(each.name) for each in _PACKETS.c if each.name != "id")))
 _UPDATE_BOOT = (
     update(_BOOTS)
     .where(_BOOTS.c.id == bindparam("b_id"))
@@ -91,14 +94,15 @@ class _Batch:
 def store(session: Session, batch: Sequence[Opened]) -> list[Outcome]:
     """Store packets in order: STORED, DUPLICATE, or QUARANTINED where another packet is in its place.
 
-    Of a gap record only what is not here is noted.
+    LIMITED where one more hole would be too many: it comes again, as what belongs into the holes does. Of a
+    gap record only what is not here is noted.
     """
     work = _Batch(_boots(session, batch))
     outcomes = [_keep(work, opened) for opened in batch]
     seen_ms = {opened.device_id: opened.received_ms for opened in batch}
     connection = session.connection()
     if work.rows:
-        connection.execute(insert(_PACKETS), work.rows)
+        connection.execute(_INSERT, work.rows)
         connection.execute(
             _UPDATE_CAMERA,
             [
@@ -163,8 +167,9 @@ def _keep(work: _Batch, opened: Opened) -> Outcome:
     for low, high in boot.seen.missing(lost.first, lost.last):
         part = replace(lost, first=low, last=high)
         record = replace(packet, sequence=low, layers={Layer.GAP: gap.encode(part)})
-        _keep_one(work, boot, opened._replace(packet=record, body=as_live(bytes(record)), lost=part), size)
-        outcome, size = Outcome.STORED, 0  # its bytes are counted once
+        body = as_live(bytes(record))
+        outcome = _keep_one(work, boot, opened._replace(packet=record, body=body, lost=part), size)
+        size = 0  # its bytes are counted once
     return outcome
 
 
@@ -178,8 +183,11 @@ def _keep_one(work: _Batch, boot: _Boot, opened: Opened, size: int) -> Outcome:
     if here is not None:
         same = here.gap or (here.camera_id == row.camera_id and _agree(here.body, row.body))
         return Outcome.DUPLICATE if same else Outcome.QUARANTINED
+    seen = boot.seen.add(sequence, sequence) if lost is None else _without(boot.seen, sequence, lost)
+    if len(seen.holes) > max(MAX_HOLES, len(boot.seen.holes)):
+        return Outcome.LIMITED
     boot.rows[sequence] = row
-    boot.seen = boot.seen.add(sequence, sequence) if lost is None else _without(boot.seen, sequence, lost)
+    boot.seen = seen
     camera_id = opened.camera_id
     work.sizes[camera_id] = work.sizes.get(camera_id, 0) + size
     if not is_gap:

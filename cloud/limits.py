@@ -12,6 +12,8 @@ from cloud.message import Message
 MAX_DEVICES = 16_384  # remembered; whoever sent longest ago is forgotten, and has its burst again
 _BIRTH_COST_MS = 10_000  # a birth in so long, over time
 _BIRTH_BURST = 20
+_MAX_HELD = 1024  # births, of up to 64 KiB
+_MAX_TOPIC = 160  # characters; ours have at most 32 in each of their levels
 
 
 class Bucket:
@@ -69,8 +71,9 @@ class Gate:
             return False
         if message.topic.endswith("/birth"):
             if not device.births.holds(1, now_ms):
-                device.held = message
-                self._holding.add(name)
+                if name in self._holding or len(self._holding) < _MAX_HELD:
+                    device.held = message
+                    self._holding.add(name)
                 return False
             device.births.take(1)
             device.held = None
@@ -94,5 +97,5 @@ class Gate:
 
 def _device_of(topic: str) -> str:
     """Give tenant/site/device; what follows makes no difference."""
-    parts = topic.split("/", 5)
+    parts = topic.split("/", 5) if len(topic) <= _MAX_TOPIC else ()
     return "/".join(parts[2:5]) if len(parts) == 6 else ""

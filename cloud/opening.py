@@ -5,27 +5,25 @@ frame --header--> key id --(device, key id), newest first--> at most TRIES keys 
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import func, select
 
 from cloud.clock import Clock
-from cloud.enrolment import public_key_of
+from cloud.enrolment import enrolled_at
 from cloud.registry import Registry
 from cloud.schema import DeviceRow, EnrolmentRow, KeyRow
 from cloud.store import Store
 from wire import keys
-from wire.envelope import UNSEALED, EnvelopeError, PlainEnvelope, SealedEnvelope, read_header
+from wire.envelope import UNSEALED, EnvelopeError, Header, PlainEnvelope, SealedEnvelope, read_header
 from wire.topics import Topic
 
 TRIES = 4  # a key id comes again after 255 keys, and each boot begins anywhere
 MAX_CACHED = 16_384  # pairs of device and key id
-REVOCATION_MS = 5_000  # how long a revoked device is still heard at most
+REVOCATION_MS = 5_000  # how long a revoked device is still heard at most, and a new camera is not
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """A body. `boot_id` (row) and `key` (row) are None where nothing but the topic tells who sent it."""
 
     body: bytes
@@ -65,6 +63,7 @@ class _Key(NamedTuple):
     device_id: int
     boot_id: int
     envelope: SealedEnvelope
+    cameras: tuple[str, ...]  # enrolled
 
 
 class Keyring:
@@ -86,7 +85,7 @@ class Keyring:
         place = (topic.tenant, topic.site, topic.device, header.key_id)
         tried: tuple[_Key, ...] = self._cache.get(place, ())
         for key in tried:
-            opening = _try(key, name, frame, header.counter)
+            opening = _try(key, topic, name, frame, header)
             if opening is not None:
                 return opening
         found = self._load(topic, header.key_id, tried)
@@ -97,7 +96,7 @@ class Keyring:
         if len(self._cache) > MAX_CACHED:
             self._cache.popitem(last=False)
         for key in found:
-            opening = None if key in tried else _try(key, name, frame, header.counter)
+            opening = None if key in tried else _try(key, topic, name, frame, header)
             if opening is not None:
                 return opening
         raise EnvelopeError("frame was altered, or its key or topic is another")
@@ -113,12 +112,14 @@ class Keyring:
             .limit(TRIES)
         )
         with self._store.read() as session:
-            if public_key_of(session, topic) is None:
+            enrolled = enrolled_at(session, topic)
+            if enrolled is None:
                 raise EnvelopeError(f"device {topic.device} is not enrolled here, or is revoked")
             rows = session.execute(query).all()
         made = {key.id: key for key in known}
         return tuple(
-            made.get(row_id) or _Key(row_id, device_id, boot_id, SealedEnvelope(keys.up(secret), key_id))
+            made.get(row_id)
+            or _Key(row_id, device_id, boot_id, SealedEnvelope(keys.up(secret), key_id), enrolled.cameras)
             for row_id, device_id, boot_id, secret in rows
         )
 
@@ -128,7 +129,8 @@ class Keyring:
         if 0 <= now_ms - self._checked_ms < REVOCATION_MS:
             return
         self._checked_ms = now_ms
-        columns = (func.count(EnrolmentRow.revoked_ms), func.max(EnrolmentRow.revoked_ms))
+        revoked, enrolled = EnrolmentRow.revoked_ms, EnrolmentRow.enrolled_ms
+        columns = (func.count(revoked), func.max(revoked), func.count(enrolled), func.max(enrolled))
         with self._store.read() as session:
             register = tuple(value or 0 for value in session.execute(select(*columns)).one())
         if register != self._register:
@@ -136,8 +138,11 @@ class Keyring:
         self._register = register
 
 
-def _try(key: _Key, name: str, frame: bytes, counter: int) -> Opening | None:
+def _try(key: _Key, topic: Topic, name: str, frame: bytes, header: Header) -> Opening | None:
     try:
-        return Opening(key.envelope.unwrap(frame, name), key.device_id, key.boot_id, key.id, counter)
+        body = key.envelope.open(header, frame, name)
     except EnvelopeError:
         return None
+    if topic.camera is not None and topic.camera not in key.cameras:
+        raise EnvelopeError(f"camera {topic.camera} of {topic.device} is not enrolled")
+    return Opening(body, key.device_id, key.boot_id, key.id, header.counter)

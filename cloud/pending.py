@@ -12,10 +12,13 @@ from cloud.message import Message
 from cloud.schema import PendingRow
 
 MAX_PENDING = 4096  # frames of one device: two hours of one camera; the oldest go
+MAX_FRAME_BYTES = 4096  # of one: 16 MiB of a device; few are larger
 
 
-def postpone(session: Session, device_id: int, message: Message) -> None:
-    """Let a frame wait for a birth of its device."""
+def postpone(session: Session, device_id: int, message: Message) -> bool:
+    """Let a frame wait for a birth of its device; False for one that is too large for that."""
+    if len(message.payload) > MAX_FRAME_BYTES:
+        return False
     session.add(
         PendingRow(
             device_id=device_id, topic=message.topic, frame=message.payload, received_ms=message.received_ms
@@ -26,6 +29,7 @@ def postpone(session: Session, device_id: int, message: Message) -> None:
     oldest = session.scalar(of_device.order_by(PendingRow.id.desc()).offset(MAX_PENDING).limit(1))
     if oldest is not None:
         session.execute(delete(PendingRow).where(PendingRow.device_id == device_id, PendingRow.id <= oldest))
+    return True
 
 
 def waiting(session: Session, device_id: int) -> list[tuple[int, Message]]:

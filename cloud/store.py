@@ -5,6 +5,7 @@ sqlite:////var/lib/mirage/store.db    the default: WAL, synchronous=FULL, so tha
 postgresql+psycopg://user@host/name   the driver is the operator's to install
 """
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,6 +100,7 @@ def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         # The API answers on up to 40 threads, beside ingest and workers.
         return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=40)
+    _keep_private(url)
     try:
         engine = create_engine(url, connect_args={"timeout": _BUSY_S, "check_same_thread": False})
     except ArgumentError as error:
@@ -106,6 +108,13 @@ def _engine(url: URL) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _keep_private(url: URL) -> None:
+    """Make the file for its owner only: it holds secrets of connections. SQLite's other files follow it."""
+    path = Path(url.database or "")
+    with contextlib.suppress(OSError):  # SQLite says what is wrong
+        path.touch(mode=0o600, exist_ok=True)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

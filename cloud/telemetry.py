@@ -1,6 +1,7 @@
 """What comes by the telemetry topic: the latest record of each device is kept, replies meet their commands.
 
-A record under a key counts only if its counter is above all that came before it: none is replayed.
+A record under a key counts only if its counter is above all that came before it, and nothing has come under
+a newer key: none is replayed, and none that was held back is taken for the latest.
 """
 
 import json
@@ -40,6 +41,8 @@ def note(session: Session, opening: Opening, said: Telemetry | Reply, now_ms: in
     if isinstance(said, Reply):
         known = commands.answer(session, opening.device_id, said)
         return Outcome.REPLY if known else Outcome.IGNORED
+    if opening.key is not None and _is_outdated(session, opening.key, opening.device_id):
+        return Outcome.DUPLICATE
     values: dict[str, str | int | bytes] = {name: getattr(said, name) for name in _NUMBERS}
     values |= {"at_ms": now_ms, "alarms": json.dumps(sorted(said.alarms))}
     insert_missing(session, TelemetryRow, [values | {"device_id": opening.device_id}])
@@ -52,6 +55,12 @@ def _rises(session: Session, key: int, counter: int) -> bool:
         return False
     higher = update(KeyRow).where(KeyRow.id == key, KeyRow.telemetry_counter < counter)
     return session.scalar(higher.values(telemetry_counter=counter).returning(KeyRow.id)) is not None
+
+
+def _is_outdated(session: Session, key: int, device_id: int) -> bool:
+    """Tell whether the device has used a newer key by now."""
+    newer = (KeyRow.device_id == device_id, KeyRow.id > key, KeyRow.telemetry_counter >= 0)
+    return session.scalar(select(KeyRow.id).where(*newer).limit(1)) is not None
 
 
 @dataclass(frozen=True, slots=True)

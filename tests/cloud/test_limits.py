@@ -72,3 +72,17 @@ def test_a_clock_that_is_set_back_stops_nobody_for_long() -> None:
         gate.admits(sem(1_000_000))
     assert not gate.admits(sem(0))
     assert gate.admits(sem(200))
+
+
+def test_long_topics_share_one_rate_and_are_not_remembered() -> None:
+    gate = Gate(LIMITS)
+    topics = [f"mirage/v1/{'a' * (1000 + number)}/north/one/gate/sem" for number in range(6)]
+    assert [gate.admits(Message(topic, b"", 0)) for topic in topics] == [True] * 5 + [False]
+
+
+def test_of_many_devices_that_flood_with_births_few_are_held_back() -> None:
+    gate = Gate(Limits(device_packets_per_s=1000, device_burst=1000))
+    for number in range(1100):
+        for _ in range(21):
+            gate.admits(Message(f"mirage/v1/acme/north/d{number}/birth", b"", 0))
+    assert len(gate.released(60_000)) == 1024

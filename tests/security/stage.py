@@ -23,13 +23,7 @@ from sqlalchemy import func, select
 from cloud import commands, run
 from cloud.config import Broker, BundlePaths, Config, Limits, Security, StorePlace
 from cloud.downlink import Letter, SealedDownlink
-from cloud.schema import (
-    BootRow,
-    CameraRow,
-    DeviceRow,
-    PacketRow,
-    QuarantineRow,
-)
+from cloud.schema import Base, DeviceRow, QuarantineRow
 from cloud.store import Store
 from tests.edge.cloud import wait_for
 from tests.mosquitto import Mosquitto, mosquitto, shipped
@@ -115,7 +109,7 @@ class Stage:
         with self.store.read() as session:
             return Counter(session.scalars(select(QuarantineRow.reason)))
 
-    def rows(self, kind: type[PacketRow] | type[QuarantineRow] | type[BootRow] | type[CameraRow]) -> int:
+    def rows(self, kind: type[Base]) -> int:
         with self.store.read() as session:
             return session.scalar(select(func.count()).select_from(kind)) or 0
 

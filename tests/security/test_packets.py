@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.edge.cloud import wait_for
 from tests.security.device import Edge, packet
-from tests.security.forging import wrong_envelope
+from tests.security.forging import Thief, wrong_envelope
 from tests.security.stage import Scene, mastered, staged
 from tests.security.world import DOOR, RIVAL, YARD, World
 from wire import keys, varint
@@ -183,3 +184,25 @@ def test_the_counter_of_a_frame_is_what_the_key_was_used_with(scene: Scene) -> N
         forged = frame[:2] + varint.encode(counter) + frame[header.size :]
         scene.master.say(SEM, forged)
     scene.undisturbed(before, put_away=3)
+
+
+def test_telemetry_that_was_held_back_is_not_taken_for_the_latest(world: World, tmp_path: Path) -> None:
+    topic = DOOR.telemetry
+    with staged(world, tmp_path / "stage") as stage, mastered(stage) as master, stage.ingesting():
+        door = Edge(world, stage.broker.port, DOOR, tmp_path)
+        with door.connected():
+            door.say()
+            door.delivered()
+        before = Thief(world, DOOR, stage.facts().births[DOOR.device, door.boot_hex] or b"")
+        with door.connected():
+            master.recorded(DOOR.birth, 2)
+            door.say()
+            door.delivered()
+            wait_for(lambda: stage.facts().births[DOOR.device, door.boot_hex] == master.heard(DOOR.birth)[-1])
+            now = Thief(world, DOOR, master.heard(DOOR.birth)[-1])
+            master.say(topic, now.seal(bytes(Telemetry(uptime_s=2_000)), topic))
+            master.say(topic, before.seal(bytes(Telemetry(uptime_s=1_000)), topic))
+            door.say()
+            door.delivered()
+        assert stage.facts().records[DOOR.device] == (2_000, 0)
+        door.close()
