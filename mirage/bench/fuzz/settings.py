@@ -20,10 +20,18 @@ EDGE: Final = b"""\
 tenant = "acme"
 site = "north"
 id = "edge-1"
+key = "credential:device-key"
+certificate = "device.pem"
 [broker]
 host = "127.0.0.1"
-port = 1883
-envelope = "none"
+port = 8883
+ca = "ca.pem"
+cloud_key = "cloud.pub"
+envelope = "sealed"
+keepalive_s = 120
+[network]
+bytes_per_s = 1000.5
+burst_bytes = 16384
 [bundle]
 path = "../models/tiny"
 engine_cache = "engines"
@@ -51,6 +59,16 @@ port = 1883
 group = "cloud"
 client = "mirage-cloud"
 ack_interval_s = 5.0
+envelope = "none"
+ca = "ca.pem"
+certificate = "cloud.pem"
+key = "cloud-tls.key"
+[security]
+key = "credential:cloud-key"
+old_keys = ["older.key"]
+[limits]
+device_packets_per_s = 100.0
+device_burst = 2000
 [store]
 url = "sqlite:///cloud.db"
 objects = "cloud-objects"
