@@ -2,7 +2,7 @@
 
 deliveries --batch--> one transaction --commit--> PUBACK to the broker
                                             |---> `ack` to the devices, gathered
-                                            '---> segments, at once while few messages come
+                                            '---> segments, while no message waits
 
 A batch is what came while the one before was stored, so that it grows with the load, up to BATCH.
 """
@@ -26,8 +26,7 @@ from cloud.store import ContentError, Store, StoreError
 from cloud.subscription import Subscription
 
 BATCH = 512  # messages in one transaction: a commit costs as much as dozens of them
-BUSY = 64  # in one batch: while so many come, deriving gets but a share of the time
-DERIVING_SHARE = 0.1
+DERIVING_SHARE = 0.1  # of the time, while messages never cease to come
 _WAIT_S = 0.1
 _STORE_RETRY_S = 1.0
 
@@ -149,10 +148,13 @@ class Ingest:
         return stop.is_set()
 
     def _derive(self, taken: int) -> None:
-        """Derive a little: what has just come, if that is little."""
+        """Derive a little, unless messages wait and deriving has had its share."""
         now_s = time.monotonic()
-        if self._derivation is None or (taken >= BUSY and now_s < self._derives_at_s):
+        if self._derivation is None:
             self._deriving = False
+            return
+        if taken and now_s < self._derives_at_s:
+            self._deriving = True  # as soon as nothing waits
             return
         try:
             self._deriving = self._derivation.work() > 0

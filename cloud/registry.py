@@ -47,6 +47,9 @@ class Registry:
 
     def camera(self, device_id: int, name: str) -> int:
         """Give one camera of a device."""
+        known = self._ids.get((CameraRow, device_id, name))  # asked for each packet
+        if known is not None:
+            return known
         return self._id(CameraRow, {"device_id": device_id, "name": name}, {"segments": 0, "bytes": 0})
 
     def _id(self, kind: type[Base], names: Columns, more: Columns) -> int:

@@ -93,7 +93,10 @@ class SealedEnvelope:
         return _within_limit(header + sealed)
 
     def unwrap(self, frame: bytes, topic: str) -> bytes:
-        header = read_header(frame)
+        return self.open(read_header(frame), frame, topic)
+
+    def open(self, header: Header, frame: bytes, topic: str) -> bytes:
+        """Do what `unwrap` does with a frame whose header was read already."""
         if header.key_id != self._key_id:
             raise EnvelopeError(f"frame has key id {header.key_id}, expected {self._key_id}")
         nonce = header.counter.to_bytes(12, "big")
