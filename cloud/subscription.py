@@ -10,11 +10,13 @@ The session outlives the connection: what comes while the cloud is away waits at
 
 import select
 import ssl
+import struct
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
+from paho.mqtt import MQTTException
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -34,6 +36,10 @@ SESSION_EXPIRY_S = 86_400
 KEEPALIVE_S = 30
 CONNECT_TIMEOUT_S = 5.0
 _RETRY_S = (1.0, 30.0)  # the delay doubles between these
+# What paho raises where it reads what no broker should send.
+_MALFORMED = (
+    MQTTException, struct.error, LookupError, ValueError, TypeError, AssertionError, RuntimeError,
+)  # fmt: skip
 
 log = structlog.get_logger()
 
@@ -61,7 +67,8 @@ class Subscription:
         self._address = f"{host}:{port}"
         group = broker.group or None
         self._filters = (sem_filter(group), telemetry_filter(group), BIRTH_FILTER, STATE_FILTER)
-        self._closing = False
+        self._closing = self._refused = False
+        self._left = False  # by us: paho does not know
         self._retry_s = _RETRY_S[0]
         self._next_try_s = 0.0
         self._client = Client(
@@ -74,12 +81,6 @@ class Subscription:
         context = tls_context(broker)
         if context is not None:
             self._client.tls_set_context(context)
-        self._client.on_connect = self._connected
-        self._client.on_disconnect = self._disconnected
-        self._client.on_subscribe = self._subscribed
-        self._client.on_message = self._receive
-        # paho would else send each acknowledgement at once, by itself.
-        self._client.on_socket_register_write = _nothing
 
     @property
     def trouble(self) -> str | None:
@@ -87,7 +88,14 @@ class Subscription:
         return self._trouble
 
     def open(self) -> None:
-        """Say how to connect; `next` does it."""
+        """Say how to connect; `next` does it. May be opened again after `close`."""
+        self._closing = self._refused = False
+        self._client.on_connect = self._connected
+        self._client.on_disconnect = self._disconnected
+        self._client.on_subscribe = self._subscribed
+        self._client.on_message = self._receive
+        # paho would else send each acknowledgement at once, by itself.
+        self._client.on_socket_register_write = _nothing
         host, port = self._address.rsplit(":", 1)
         wishes = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         wishes.SessionExpiryInterval = SESSION_EXPIRY_S
@@ -137,19 +145,35 @@ class Subscription:
 
     def _turn(self, timeout_s: float, most: int) -> None:
         """Connect if needed, wait for the socket, read what is there until there is enough."""
-        if self._client.socket() is None and not self._reconnect(timeout_s):
+        if self._is_apart and not self._reconnect(timeout_s):
             return
         if len(self._received) < most:
             self._wait(timeout_s)
             idle = 0
-            while idle < 2 and len(self._received) < most and self._client.socket() is not None:
+            while idle < 2 and len(self._received) < most and not self._is_apart:
                 before = len(self._received)
-                self._client.loop_read()
+                self._read()
                 idle = idle + 1 if len(self._received) == before else 0
         else:
             time.sleep(min(timeout_s, 0.1))
-        self._flush()
-        self._client.loop_misc()
+        if not self._left:
+            self._flush()
+            self._client.loop_misc()
+
+    @property
+    def _is_apart(self) -> bool:
+        return self._left or self._client.socket() is None
+
+    def _read(self) -> None:
+        """Read what has come; a broker that sends what is no MQTT is left."""
+        try:
+            self._client.loop_read()
+        except _MALFORMED as error:
+            connection = self._client.socket()
+            if connection is not None:
+                connection.close()
+            self._left = True
+            self._lose(f"sends what is no MQTT: {error!r}")
 
     def _wait(self, timeout_s: float) -> None:
         connection = self._client.socket()
@@ -169,10 +193,12 @@ class Subscription:
         if pause_s > 0:
             time.sleep(min(pause_s, timeout_s, 0.2))
             return False
+        self._refused = False
         self._next_try_s = time.monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, _RETRY_S[1])
         try:
             self._client.reconnect()
+            self._left = False
         except (OSError, ValueError) as error:  # ValueError: a host name that none can be
             self._trouble = f"broker {self._address} cannot be reached: {error}"
             log.warning("broker cannot be reached", broker=self._address, error=str(error))
@@ -183,6 +209,7 @@ class Subscription:
         self, client: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
         if reason.is_failure:
+            self._refused = True
             self._trouble = f"broker {self._address} refused: {reason}"
             log.warning("broker refused", broker=self._address, reason=str(reason))
             return
@@ -208,11 +235,14 @@ class Subscription:
         reason: ReasonCode,
         _properties: object,
     ) -> None:
+        self._lose(f"went away: {reason}")
+
+    def _lose(self, reason: str) -> None:
+        """Note that a connection is over."""
         self._connection += 1
-        if self._closing:
-            return
-        self._trouble = f"broker {self._address} went away: {reason}"
-        log.warning("broker went away", broker=self._address, reason=str(reason))
+        if not self._closing:
+            self._trouble = f"broker {self._address} {reason}"
+            log.warning("connection is over", broker=self._address, reason=reason)
 
     def _receive(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         content = Message(message.topic, bytes(message.payload), self._clock(), message.retain)
