@@ -1,21 +1,48 @@
-"""Which jobs a worker tries to take next (`cloud.leases`), in the order of `cloud.lanes`."""
+"""Which job a worker takes next (`cloud.leases`), in the order of `cloud.lanes`.
+
+the next few by rank --> preferred: this worker's camera, then those that nobody renders --> the first free
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import and_, select
+from sqlalchemy import ARRAY, BigInteger, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from cloud.lanes import AGED_MS
+from cloud.registry import table_of
 from cloud.schema import JobRow, PacketRow
 
-_AT_ONCE = 16  # of which one is chosen by its camera; where as many workers begin at once, some come again
+_AT_ONCE = 16  # of which one is chosen by its camera; where more workers begin at once, some come again
 _TOGETHER_MS = 2_000  # jobs asked for within this of the first are equally urgent
 
+# Tables, not classes: this is asked for every job, and makes no objects.
+_JOBS, _PACKETS = table_of(JobRow), table_of(PacketRow)
+_DUE = (
+    select(_JOBS.c.packet_id, _PACKETS.c.camera_id, _JOBS.c.lane, _JOBS.c.asked_ms)
+    .join(_PACKETS, _PACKETS.c.id == _JOBS.c.packet_id)
+    .where(_JOBS.c.state == "queued", _JOBS.c.not_before_ms <= bindparam("now_ms"))
+    .limit(_AT_ONCE)
+)
+_BY_LANE = _DUE.order_by(_JOBS.c.lane, _JOBS.c.asked_ms, _JOBS.c.packet_id)
+_AGED = _DUE.where(_JOBS.c.asked_ms <= bindparam("aged_ms")).order_by(_JOBS.c.asked_ms, _JOBS.c.packet_id)
+_BUSY = (
+    select(_PACKETS.c.camera_id)
+    .join(_JOBS, _JOBS.c.packet_id == _PACKETS.c.id)
+    .where(_JOBS.c.state == "running")
+)
+_IDS = bindparam("ids", type_=ARRAY(BigInteger))
+_FREE = (  # PostgreSQL's: what another worker has locked is passed over
+    select(_JOBS.c.packet_id)
+    .where(_JOBS.c.packet_id == func.any(_IDS), _JOBS.c.state == "queued")
+    .order_by(func.array_position(_IDS, _JOBS.c.packet_id.cast(BigInteger)))
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+
+class Candidate(NamedTuple):
     """A job that may be taken next."""
 
     packet_id: int
@@ -24,16 +51,14 @@ class Candidate:
     asked_ms: int
 
 
-def candidates(session: Session, now_ms: int, camera_id: int | None, *, fair: bool) -> list[Candidate]:
-    """Give the jobs that are next, in the order in which to try them; takes no lock."""
-    if fair and (aged := _next(session, now_ms, aged_only=True)):
-        return aged
-    found = _next(session, now_ms)
-    if len(found) < 2:
-        return found
-    running = select(PacketRow.camera_id).join(JobRow, JobRow.packet_id == PacketRow.id)
-    busy = frozenset(session.scalars(running.where(JobRow.state == "running")))
-    return preferred(found, camera_id, busy)
+def choose(session: Session, now_ms: int, camera_id: int | None, *, fair: bool) -> Candidate | None:
+    """Choose a job, and lock it; None where there is none, or others have all that there are."""
+    found = _candidates(session, now_ms, camera_id, fair=fair)
+    if found and session.get_bind().dialect.name == "postgresql":
+        ids = [candidate.packet_id for candidate in found]
+        free = session.connection().execute(_FREE, {"ids": ids}).scalar()
+        return next((candidate for candidate in found if candidate.packet_id == free), None)
+    return found[0] if found else None  # SQLite: this transaction is the only one that writes
 
 
 def preferred(
@@ -61,15 +86,13 @@ def is_queued(now_ms: int) -> ColumnElement[bool]:
     return and_(JobRow.state == "queued", JobRow.not_before_ms <= now_ms)
 
 
-def _next(session: Session, now_ms: int, *, aged_only: bool = False) -> list[Candidate]:
-    """List jobs by `lanes.rank`."""
-    query = select(JobRow.packet_id, JobRow.lane, JobRow.asked_ms).where(is_queued(now_ms))
-    if aged_only:
-        aged = query.where(JobRow.asked_ms <= now_ms - AGED_MS)
-        query = aged.order_by(JobRow.asked_ms, JobRow.packet_id)
-    else:
-        query = query.order_by(JobRow.lane, JobRow.asked_ms, JobRow.packet_id)
-    rows = session.execute(query.limit(_AT_ONCE)).all()
-    of = select(PacketRow.id, PacketRow.camera_id).where(PacketRow.id.in_([row[0] for row in rows]))
-    cameras = dict(session.execute(of).all()) if rows else {}
-    return [Candidate(packet_id, cameras[packet_id], lane, asked_ms) for packet_id, lane, asked_ms in rows]
+def _candidates(session: Session, now_ms: int, camera_id: int | None, *, fair: bool) -> list[Candidate]:
+    connection = session.connection()
+    if fair:
+        aged = connection.execute(_AGED, {"now_ms": now_ms, "aged_ms": now_ms - AGED_MS}).all()
+        if aged:
+            return [Candidate(*row) for row in aged]
+    found = [Candidate(*row) for row in connection.execute(_BY_LANE, {"now_ms": now_ms})]
+    if len(found) < 2:
+        return found
+    return preferred(found, camera_id, frozenset(connection.execute(_BUSY).scalars()))

@@ -16,19 +16,41 @@ database's; an SQLite file has all its workers on one machine, whose clock they 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Update, and_, func, or_, select, text, update
+from sqlalchemy import Update, and_, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from cloud import lanes
-from cloud.candidates import candidates, is_queued
+from cloud.candidates import choose, is_queued
 from cloud.clock import wall_ms
 from cloud.lanes import MAX_ATTEMPTS
+from cloud.registry import table_of
 from cloud.schema import JobRow
 
 LEASE_MS = 30_000  # how long a worker may be silent
 BEAT_S = LEASE_MS / 1000 / 3  # two beats may be lost
 _DATABASE_MS = text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
+
+_JOBS = table_of(JobRow)
+_OVERDUE = (
+    select(_JOBS.c.packet_id)
+    .where(
+        or_(
+            and_(_JOBS.c.state == "running", _JOBS.c.lease_ms <= bindparam("now_ms")),
+            and_(_JOBS.c.late_ms <= bindparam("now_ms"), _JOBS.c.state == "queued"),
+        )
+    )
+    .limit(1)
+)
+_TAKE = (
+    update(_JOBS)
+    .where(_JOBS.c.packet_id == bindparam("b_id"))
+    .values(
+        state="running", worker=bindparam("name"), fence=_JOBS.c.fence + 1, attempts=_JOBS.c.attempts + 1,
+        lease_ms=bindparam("lease"), changed_ms=bindparam("now_ms"),
+    )
+    .returning(_JOBS.c.turn, _JOBS.c.fence, _JOBS.c.attempts)
+)  # fmt: skip
 
 SessionClock = Callable[[Session], int]
 
@@ -74,25 +96,17 @@ def take(
     Also puts back what others dropped dead over, and drops what comes too late. Of two workers on PostgreSQL
     neither waits for the other: each takes what the other has not locked.
     """
-    reclaim(session, now_ms)
-    drop_late(session, now_ms)
-    for candidate in candidates(session, now_ms, camera_id, fair=fair):
-        job = session.scalar(
-            select(JobRow)
-            .where(JobRow.packet_id == candidate.packet_id, is_queued(now_ms))
-            .with_for_update(skip_locked=True)
-            .execution_options(populate_existing=True)
-        )
-        if job is not None:
-            job.state, job.worker, job.fence, job.attempts = (
-                "running",
-                worker,
-                job.fence + 1,
-                job.attempts + 1,
-            )
-            job.lease_ms, job.changed_ms = now_ms + LEASE_MS, now_ms
-            return Lease(job.packet_id, candidate.camera_id, job.turn, job.fence, job.attempts)
-    return None
+    session.flush()
+    connection = session.connection()
+    if connection.execute(_OVERDUE, {"now_ms": now_ms}).first() is not None:
+        reclaim(session, now_ms)
+        drop_late(session, now_ms)
+    chosen = choose(session, now_ms, camera_id, fair=fair)
+    if chosen is None:
+        return None
+    values = {"b_id": chosen.packet_id, "now_ms": now_ms, "lease": now_ms + LEASE_MS, "name": worker}
+    turn, fence, attempts = connection.execute(_TAKE, values).one()
+    return Lease(chosen.packet_id, chosen.camera_id, turn, fence, attempts)
 
 
 def beat(session: Session, lease: Lease, now_ms: int) -> bool:
@@ -178,4 +192,5 @@ def _is_mine(lease: Lease, *states: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _changes(session: Session, change: Update) -> bool:
-    return session.scalar(change.returning(JobRow.packet_id)) is not None
+    changed = change.returning(JobRow.packet_id).execution_options(synchronize_session=False)
+    return session.scalar(changed) is not None

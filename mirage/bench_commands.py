@@ -171,6 +171,26 @@ def ingest(
     print_report(run(packets, devices, bundle, folder), as_json=json)
 
 
+@app.command(epilog="Example: mirage bench cloud --only queue --json")
+def cloud(
+    *,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Part to run; repeatable: queue, engines.", show_default="all")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=100, help="Jobs that each number of workers drains.")] = 1000,
+    copies: Annotated[int, typer.Option(min=1, help="How often each engine renders the recording.")] = 8,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Bundle of the renderer.", show_default="models/tiny")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Jobs a second of the queue on either database, and clips a second here and on Ray."""
+    from mirage.bench.cloud.command import Request, run
+    from mirage.bench.report import print_report
+
+    print_report(run(Request(tuple(only or ()), jobs, copies, bundle)), as_json=json)
+
+
 @app.command(epilog="Example: mirage bench fuzz --count 20000 --target packet --target birth --json")
 def fuzz(
     *,

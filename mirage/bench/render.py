@@ -68,7 +68,7 @@ def preview(bundle: Path | None, threads: int, repeats: int, *, every_option: bo
 
     Raises InputError where the clip is not installed, BundleError, RenderError.
     """
-    opened = _encoded(bundle_folder(bundle))
+    opened = encoded(bundle_folder(bundle))
     started_s = time.perf_counter()
     renderer = load_renderer(opened.bundle, threads)
     load_s = time.perf_counter() - started_s
@@ -149,7 +149,7 @@ class _Took:
     cpu_s: float
 
 
-def _encoded(folder: Path) -> Opened:
+def encoded(folder: Path) -> Opened:
     """Encode the clip in another process, so that what that needs is not counted here."""
     with tempfile.TemporaryDirectory(prefix="mirage-bench-") as name:
         path = Path(name) / "bunny.mrg"
