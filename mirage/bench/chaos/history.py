@@ -254,7 +254,7 @@ def _nameless(gaps: Iterable[StoredGap]) -> Iterator[Violation]:
 
 
 def _birthless(history: History) -> Iterator[Violation]:
-    """Without its birth, a boot's packets have no wall time and no bundle; damage may have taken that, too."""
+    """Without a birth, packets have no wall time and no bundle; damage may have taken that, too."""
     damaged = {boot.boot for boot in history.boots if boot.in_damaged_file}
     packets = Counter(each.boot for each in history.packets)
     for boot in history.birthless:
