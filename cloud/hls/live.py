@@ -72,6 +72,7 @@ class Live:
         self._clock = clock
         self._watched: dict[int, _Watched] = {}
         self._lock = threading.Lock()
+        self.ended = False  # once rounds have: nothing more is to be awaited
 
     def watch(self, path: str) -> int:
         """Note that someone looks at a camera; give its id. Raises UnknownCameraError."""
@@ -91,6 +92,7 @@ class Live:
         """Do rounds until `stop`. Raises StoreError, ObjectsError."""
         while not stop.wait(ROUND_S):
             self.round()
+        self.ended = True
 
     def round(self) -> None:
         """Bring the streams of all cameras that are looked at up to date."""

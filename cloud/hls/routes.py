@@ -66,7 +66,7 @@ def _add_playlists(router: APIRouter, live: Live, recorded: Recorded, hold_s: fl
             fragments = live.fragments(camera_id)
             return fragments if fragments and fragments[-1].number >= at_least else None
 
-        fragments = await _awaited(look, hold_s) or live.fragments(camera_id)
+        fragments = await _awaited(look, live, hold_s) or live.fragments(camera_id)
         if not fragments:
             return _error(503, f"nothing live of {path} yet", _SOON)
         return _text(fragments, LIVE)
@@ -83,7 +83,7 @@ def _add_playlists(router: APIRouter, live: Live, recorded: Recorded, hold_s: fl
             return now if now.whole or now.fragments else None
 
         try:
-            now = await _awaited(look, hold_s)
+            now = await _awaited(look, live, hold_s)
         except IntervalError as error:
             return _error(422, str(error))
         if now is None:
@@ -93,11 +93,11 @@ def _add_playlists(router: APIRouter, live: Live, recorded: Recorded, hold_s: fl
         return _text(now.fragments, WHOLE if now.whole else GROWING)
 
 
-async def _awaited(look: Callable[[], Awaitable[Found | None]], hold_s: float) -> Found | None:
-    """Look until something is found, at most for `hold_s`."""
+async def _awaited(look: Callable[[], Awaitable[Found | None]], live: Live, hold_s: float) -> Found | None:
+    """Look until something is found, at most for `hold_s` and while live views are served."""
     end_s = time.monotonic() + hold_s
     # Rounds are another thread's: an event of this loop would have to be set from there.
-    while (found := await look()) is None and time.monotonic() < end_s:  # noqa: ASYNC110
+    while (found := await look()) is None and time.monotonic() < end_s and not live.ended:  # noqa: ASYNC110
         await asyncio.sleep(_LOOK_S)
     return found
 

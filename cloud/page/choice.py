@@ -6,6 +6,14 @@ from cloud.catalog import SegmentView
 
 BEHIND = 3  # segments that a live view may be late before it jumps to the newest
 
+FRESH_MS = 75_000  # a camera that sees nothing move says so every minute
+
+
+def is_fresh(segments: Sequence[SegmentView], now_ms: int) -> bool:
+    """Tell whether there is a live view to look at; `segments` are the newest of a camera."""
+    newest = next((each for each in segments if each.fault is None and not each.historical), None)
+    return newest is not None and now_ms - (newest.start_ms + newest.duration_ms) < FRESH_MS
+
 
 def next_choice(
     segments: Sequence[SegmentView], chosen: int | None, *, live: bool, finished: bool

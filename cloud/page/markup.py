@@ -24,8 +24,7 @@ def camera_card(camera: CameraView, now_ms: int) -> str:
         f'<span class="camera-place">{escape(camera.device)} · {escape(camera.site)}</span>'
         f'<span class="camera-facts">{escape(wording.size_text(camera))}</span>'
         f'<span class="camera-facts">{escape(sent)}</span>'
-        f'<span class="camera-seen">{escape(seen)}</span>'
-        + "".join(_alarm(alarm) for alarm in camera.alarms)
+        f'<span class="camera-seen">{escape(seen)}</span>' + "".join(_alarm(alarm) for alarm in camera.alarms)
     )
 
 

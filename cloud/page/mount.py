@@ -11,6 +11,7 @@ from cloud.page.view import View
 from cloud.viewing import Viewing
 
 _STYLE = Path(__file__).parent / "style.css"
+_LIVE = Path(__file__).parent / "live.js"
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" '
     'fill="#0c1117"/><path d="M6 23V10l10 9 10-9v13" fill="none" stroke="#5eead4" stroke-width="3.2" '
@@ -20,11 +21,12 @@ _ICON = (
 
 def mount(app: FastAPI, viewing: Viewing, health: Callable[[], Health], broker: str) -> None:
     """Serve the page at / of `app`; `broker` is the address that it tells to whoever has no camera yet."""
-    style = _STYLE.read_text()
+    style, live = _STYLE.read_text(), _LIVE.read_text()
 
     @ui.page("/", title="Mirage", favicon=_ICON, dark=True)
     def page() -> None:
         ui.add_css(style)
+        ui.add_head_html(f"<script>{live}</script>")
         view = View(viewing, health, broker)
         ui.timer(0.05, view.begin, once=True)
 

@@ -1,9 +1,10 @@
-"""The player: one segment's clip, or why there is none, with what is known of it."""
+"""The player: one segment's clip, or a camera's live view, with what is known of what is shown."""
 
+import json
 from collections.abc import Awaitable, Callable
 from datetime import timezone
 
-from nicegui import ui
+from nicegui import events, ui
 
 from cloud.catalog import CameraView, SegmentView
 from cloud.page import markup, wording
@@ -17,16 +18,22 @@ _ENDED = {"failed": "The clip failed.", "cancelled": "Nobody waits for this clip
 
 
 class Player:
-    """Shows one segment. `ended` is called when its clip has played, `retry` when the visitor asks again."""
+    """Shows one segment. `ended` is called when its clip has played, `retry` when the visitor asks again.
+
+    Or it shows a live view (`live.js`): then `streamed` is the segment that is seen.
+    """
 
     def __init__(self, ended: Callable[[], Awaitable[None]], retry: Callable[[], Awaitable[None]]) -> None:
         self._ended = ended
         self.playing = False
+        self.streamed: int | None = None
         self._source: str | None = None
+        self._streams = False
         with ui.element("section").classes("player"):
             with ui.element("div").classes("screen"):
                 self._video = ui.element("video").props("controls muted autoplay playsinline")
                 self._video.on("ended", self._on_ended).on("error", self._on_error)
+                self._video.on("shown", self._on_shown, args=["detail"])
                 with ui.element("div").classes("curtain") as self._curtain:
                     self._spinner = ui.spinner("dots", size="3em")
                     self._message = ui.label().classes("message")
@@ -50,12 +57,8 @@ class Player:
 
     def show(self, segment: SegmentView, camera: CameraView | None, tz: timezone) -> None:
         """Show a segment: play its clip if there is one, else say how far it is."""
-        self._heading.set_text(wording.heading(segment))
-        self._facts.set_content(markup.facts(segment, camera, tz))
-        self._layers.set_content(markup.layer_legend(segment))
-        self._provenance.set_visibility(segment.clip is not None)
+        self._describe(segment, camera, tz)
         if segment.clip is not None and segment.render == "done":
-            self._statement.set_text(wording.provenance_text(segment.clip))
             self._play(segment.clip.video, segment.clip.poster)
         elif segment.render in _ENDED:
             self._stop()
@@ -64,6 +67,19 @@ class Player:
             self._stop()
             self._draw_curtain(_WAITING.get(segment.render, "Rendering…"), spins=True, retries=False)
 
+    def show_live(
+        self, path: str, segment: SegmentView | None, camera: CameraView | None, tz: timezone
+    ) -> None:
+        """Show the live view of the camera `path`, and what is known of the `segment` that is seen."""
+        source = f"/api/v1/cameras/{path}/live.m3u8"
+        if self._source != source:
+            self._stop()
+            self._source, self._streams, self.playing = source, True, True
+            self._draw_curtain("Waiting for the live view…", spins=True, retries=False)
+            self._in_browser(f"mirageLive.show(video, {json.dumps(source)})")
+        if segment is not None:
+            self._describe(segment, camera, tz)
+
     def rewind(self) -> None:
         """Scroll to the player, where it is not in view, and play from the start whatever is shown next."""
         self._source = None
@@ -71,12 +87,21 @@ class Player:
             'video.scrollIntoView({behavior: "smooth", block: "nearest"}); video.currentTime = 0'
         )
 
+    def _describe(self, segment: SegmentView, camera: CameraView | None, tz: timezone) -> None:
+        self._heading.set_text(wording.heading(segment))
+        self._facts.set_content(markup.facts(segment, camera, tz))
+        self._layers.set_content(markup.layer_legend(segment))
+        self._provenance.set_visibility(segment.clip is not None)
+        if segment.clip is not None:
+            self._statement.set_text(wording.provenance_text(segment.clip))
+
     def _in_browser(self, script: str) -> None:
         ui.run_javascript(f"const video = getElement({self._video.id}); {script}")
 
     def _play(self, source: str, poster: str) -> None:
         if source == self._source:
             return
+        self._leave_stream()
         self._source, self.playing = source, True
         self._video.props["src"], self._video.props["poster"] = source, poster
         self._video.update()
@@ -85,11 +110,17 @@ class Player:
         self._in_browser("setTimeout(() => video.play().catch(() => {}), 50)")
 
     def _stop(self) -> None:
+        self._leave_stream()
         if self._source is not None:
             self._video.props.pop("src", None)
             self._video.props.pop("poster", None)
             self._video.update()
         self._source, self.playing = None, False
+
+    def _leave_stream(self) -> None:
+        if self._streams:
+            self._in_browser("mirageLive.leave(video)")
+        self._streams, self.streamed = False, None
 
     def _draw_curtain(self, message: str, *, spins: bool, retries: bool) -> None:
         self._message.set_text(message)
@@ -101,7 +132,12 @@ class Player:
         self.playing = False
         await self._ended()
 
+    def _on_shown(self, event: events.GenericEventArguments) -> None:
+        if self._streams:
+            self.streamed = int(event.args["detail"])
+            self._curtain.set_visibility(False)
+
     def _on_error(self) -> None:
-        if self._source is not None:
+        if self._source is not None and not self._streams:  # the live view begins anew by itself
             self._stop()
             self._draw_curtain("The clip cannot be played.", spins=False, retries=True)

@@ -17,7 +17,7 @@ from cloud.catalog import CameraView, SegmentView, UnknownCameraError, UnknownSe
 from cloud.clock import wall_ms
 from cloud.page import wording
 from cloud.page.cameras import CameraList
-from cloud.page.choice import is_waiting, next_choice
+from cloud.page.choice import is_fresh, is_waiting, next_choice
 from cloud.page.player import Player
 from cloud.page.timeline import Timeline
 from cloud.store import StoreError
@@ -93,8 +93,12 @@ class View:
             if now is not None:  # None: the server is shutting down
                 self._show_status(now)
                 if now.readable:
-                    self._show(now)
-                    await self._go_on(now)
+                    streams = bool(self._live.value) and is_fresh(now.segments, wall_ms())
+                    if streams:
+                        self._chosen, self._finished = self._player.streamed or self._chosen, False
+                    self._show(now, streams=streams)
+                    if not streams:
+                        await self._go_on(now)
 
     def _look(self) -> Snapshot:
         """Read the store; runs on a thread of its own."""
@@ -126,14 +130,17 @@ class View:
             cameras = "1 camera" if count == 1 else f"{count} cameras"
             self._totals.set_text(f"{cameras} · {received} received" if count else "")
 
-    def _show(self, now: Snapshot) -> None:
+    def _show(self, now: Snapshot, *, streams: bool) -> None:
         self._empty.set_visibility(not now.cameras)
         self._main.set_visibility(bool(now.cameras))
         self._cameras.show(now.cameras, self._camera, wall_ms())
         self._timeline.show(now.segments, self._tz, has_more=len(now.segments) >= self._most)
         self._timeline.mark(self._chosen)
         camera = next((camera for camera in now.cameras if camera.id == self._camera), None)
-        if now.chosen is not None:
+        if streams and self._camera is not None:
+            seen = next((segment for segment in now.segments if segment.id == self._chosen), now.chosen)
+            self._player.show_live(self._camera, seen, camera, self._tz)
+        elif now.chosen is not None:
             self._player.show(now.chosen, camera, self._tz)
         elif not now.segments:
             self._player.clear("This camera has sent nothing yet.")

@@ -1,6 +1,7 @@
 """The page, in a real browser: what a visitor sees, on a desk and on a phone."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,7 +61,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Iterator[S
     broker.start()
     port = free_port()
     (folder / "cloud.toml").write_text(
-        f'[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n[bundle]\npaths = ["{bundle.root}"]\n'
+        f'[broker]\nhost = "127.0.0.1"\nport = {broker.port}\nenvelope = "none"\n'
+        f'[bundle]\npaths = ["{bundle.root}"]\n'
         f"[serve]\nport = {port}\n[render]\nlong_side_px = 128\n"
     )
     server = subprocess.Popen(
@@ -176,6 +178,25 @@ def test_a_new_segment_appears_by_itself(page: Page, peer: Peer, fleet: Device) 
     send(peer, fleet, "a blue bus stops", "gate")
     expect(page.locator("button.card").first).to_contain_text("a blue bus stops", timeout=15_000)
     expect(page.locator(".player .heading")).to_have_text("a blue bus stops", timeout=15_000)
+
+
+def test_a_camera_that_films_now_is_seen_live(page: Page, peer: Peer, bundle: Bundle) -> None:
+    filming = Device(bundle, name="jetson-3", boot=3, cameras=(CameraInfo("pier", 640, 480, 25.0),))
+    peer.publish(filming.topics.birth, filming.birth(time.time_ns() // 1_000_000), retain=True)
+    send(peer, filming, "a ferry leaves", "pier")
+    page.locator("button.camera", has_text="pier").click()
+    video = page.locator("video")
+    expect(video).to_have_attribute("src", re.compile("^blob:"), timeout=15_000)
+    expect(page.locator(".player .heading")).to_have_text("a ferry leaves", timeout=15_000)
+    until(lambda: plays(page))
+    for caption in ("the ferry is gone", "a gull lands"):
+        send(peer, filming, caption, "pier")
+    expect(page.locator(".player .heading")).to_have_text("a gull lands", timeout=15_000)
+    expect(page.locator("button.card.chosen .card-caption")).to_have_text("a gull lands")
+    page.locator("button.card").last.click()
+    expect(video).to_have_attribute("src", re.compile("[.]mp4$"), timeout=15_000)
+    until(lambda: plays(page))
+    expect(page.locator(".player .heading")).to_have_text("a ferry leaves")
 
 
 @pytest.mark.usefixtures("fleet")
