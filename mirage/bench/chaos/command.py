@@ -28,6 +28,9 @@ def main(request: Request) -> Report:
         verdict = check(outcome.history)
         (folder / "verdict.json").write_bytes(msgspec.json.encode(verdict))
         kept = bool(verdict.violations)
+    except (KeyboardInterrupt, SystemExit):
+        kept = False
+        raise
     finally:
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
