@@ -41,6 +41,7 @@ from wire.policy import Policy
 from wire.segment import Segment
 
 POSTER_QUALITY = 80
+NOT_YET_MS = 500  # how soon to look again whether the clip before is there
 SEED = 0  # of every clip made here: who renders again sees the same
 
 log = structlog.get_logger()

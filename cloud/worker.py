@@ -25,7 +25,7 @@ from cloud.crew import attempt
 from cloud.heartbeat import Heartbeat
 from cloud.lanes import is_fair
 from cloud.leases import Lease, LeaseLostError, SessionClock, database_ms
-from cloud.making import Maker, NotYetError
+from cloud.making import NOT_YET_MS, Maker, NotYetError
 from cloud.objects import Objects, ObjectsError
 from cloud.render.anchors import Anchors
 from cloud.render.mp4 import OutputError
@@ -37,7 +37,6 @@ from wire.packet import PacketError
 from wire.policy import Policy
 
 POLL_S = 0.25  # how soon a new job is noticed; asking costs one indexed query
-NOT_YET_MS = 500  # how soon it is looked again whether the clip before is there
 
 # What may be otherwise the next time: a place that is full, a machine that is gone.
 _PASSING = (OutputError, ObjectsError, LostRendererError)

@@ -187,7 +187,9 @@ def cloud(
     """Jobs a second of the queue on either database, and clips a second here and on Ray."""
     from mirage.bench.cloud.command import Request, run
     from mirage.bench.report import print_report
+    from mirage.log import log_to_stderr
 
+    log_to_stderr(verbose=False)
     print_report(run(Request(tuple(only or ()), jobs, copies, bundle)), as_json=json)
 
 

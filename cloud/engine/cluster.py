@@ -8,6 +8,7 @@ A host whose node is lost costs its worker one attempt at one job. A new host is
 is taken, so no job waits for a node that does not come: other workers take it.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -43,7 +44,10 @@ def connect(address: str) -> None:
         return
     try:
         where = None if address == "local" else address
-        ray.init(address=where, log_to_driver=False, include_dashboard=False, namespace="mirage")
+        ray.init(
+            address=where, log_to_driver=False, include_dashboard=False, namespace="mirage",
+            logging_level=logging.WARNING,
+        )  # fmt: skip
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         line = str(error).strip().split("\n", maxsplit=1)[0]
         raise EngineError(f"ray {address}: {line}") from error

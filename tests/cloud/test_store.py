@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy import create_engine, select, text
 from cloud import migrations
 from cloud.schema import Base, ClipRow, DeviceRow, JobRow
 from cloud.store import Store, StoreError
+from tests.postgres import Cluster
 
 MIGRATIONS = Path(migrations.__path__[0])
 
@@ -36,14 +38,96 @@ def store_of(revision: str, path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def test_migrations_make_exactly_the_schema(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/a.db"
-    Store(url).close()
-    engine = create_engine(url)
+def test_migrations_make_exactly_the_schema(store_url: str) -> None:
+    Store(store_url).close()
+    engine = create_engine(store_url)
     with engine.connect() as connection:
         difference = compare_metadata(MigrationContext.configure(connection), Base.metadata)
     engine.dispose()
     assert difference == []
+
+
+def test_migrations_go_back_and_forth(store_url: str) -> None:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    engine = create_engine(store_url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        command.upgrade(config, "head")
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    engine.dispose()
+
+
+def test_processes_that_start_at_once_migrate_a_new_database_once(cluster: Cluster) -> None:
+    cluster.server.execute("CREATE DATABASE empty")
+    url, opened = cluster.server.url("empty"), list[str]()
+
+    def start() -> None:
+        store = Store(url)
+        store.check()
+        opened.append(store.name)
+        store.close()
+
+    threads = [threading.Thread(target=start, name=f"process-{number}") for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(opened) == len(threads)
+
+
+def test_a_database_that_was_restarted_is_found_again(cluster: Cluster) -> None:
+    store = Store(cluster.fresh())
+    with store.write() as session:
+        session.add(device("before"))
+    cluster.server.kill()
+    with pytest.raises(StoreError, match="store_"):
+        store.check()
+    cluster.server.start()
+    with store.write() as session:
+        session.add(device("after"))
+    with store.read() as session:
+        assert set(session.scalars(select(DeviceRow.name))) == {"before", "after"}
+    store.close()
+
+
+def test_a_password_of_postgresql_is_never_shown() -> None:
+    with pytest.raises(StoreError) as caught:
+        Store("postgresql+psycopg://user:hunter2@127.0.0.1:1/db?connect_timeout=2")
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_jobs_keep_what_became_of_them(tmp_path: Path) -> None:
+    """Schema 0005 knew failed jobs, and no results."""
+    url = store_of("0005", tmp_path / "a.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
+        for row in (
+            "devices VALUES (1, 'acme', 'north', 'cam', NULL, 0)",
+            "cameras VALUES (1, 1, 'gate', NULL, NULL, NULL, 2, 9)",
+        ):
+            connection.execute(f"INSERT INTO {row}")
+        connection.execute(
+            "INSERT INTO boots (id, device_id, boot_hex, state, highest, holes, changed_ms) "
+            "VALUES (1, 1, 'a', 'ready', 1, '[]', 0)"
+        )
+        connection.executemany(
+            "INSERT INTO packets VALUES (?, 1, 1, ?, 1, 0, 0, 9, x'00', 0, NULL)", [(1, 1), (2, 2)]
+        )
+        connection.executemany(
+            "INSERT INTO jobs VALUES (?, ?, 0, 5, 1, NULL, 7)", [(1, "done"), (2, "failed")]
+        )
+        connection.execute(
+            "INSERT INTO clips VALUES (1, 'f', 'v', 'p', 10, 64, 36, 10, 5, '{}', 0, NULL, NULL, NULL)"
+        )
+    store = Store(url)
+    with store.read() as session:
+        done, dead = session.get_one(JobRow, 1), session.get_one(JobRow, 2)
+        assert (done.state, done.result_ref, done.asked_ms) == ("done", "f", 7)
+        assert (dead.state, dead.lane, dead.turn) == ("dead", 3, 1)
+    store.close()
 
 
 def test_a_store_of_the_first_schema_is_kept_and_brought_up(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import structlog
 
-from cloud import tails
+from cloud import jobs, tails
+from cloud.making import NOT_YET_MS
 from cloud.render.anchors import Anchors
 from cloud.render.clip import fingerprint
 from cloud.store import Store
@@ -67,6 +68,31 @@ def test_clips_go_on_from_each_other_and_say_so(rooms: Rooms) -> None:
     assert [statement["continues"] for statement in statements] == [None, *prints[:2]]
     assert rooms.files("tails") == rooms.files("clips") == rooms.files("posters") == sorted(prints)
     assert [clip and clip.seam for clip in clips] == [None, 1.0, 1.0]
+
+
+@pytest.mark.usefixtures("filmed")
+def test_a_clip_waits_while_the_one_before_is_made_by_another_worker(rooms: Rooms) -> None:
+    def overtake() -> bool:
+        if not second.carried and not tried:
+            tried.append(other.worker.work())
+        return False
+
+    tried = list[bool]()
+    first, second = CarryingRenderer(start=10), CarryingRenderer(start=99)
+    studio, other = rooms.studio(first), rooms.studio(second)
+    with studio.store.write() as session:
+        jobs.enqueue(session, 1, studio.now_ms)
+        jobs.enqueue(session, 2, studio.now_ms)
+    assert studio.worker.work(overtake)
+    assert tried == [True], "it took the job, and gave it back"
+    assert second.carried == []
+    assert [segment.render for segment in studio.segments()] == ["done", "queued", "none"]
+    assert not other.worker.work(), "it is looked again in a moment"
+    other.now_ms += NOT_YET_MS
+    assert other.worker.work()
+    assert second.carried == [[17, 18, 19]]
+    with studio.store.read() as session:
+        assert max(job.attempts for job in jobs.listed(session)) == 1, "having waited is no failure"
 
 
 @pytest.mark.usefixtures("filmed")
