@@ -68,7 +68,7 @@ class Subscription:
         group = broker.group or None
         self._filters = (sem_filter(group), telemetry_filter(group), BIRTH_FILTER, STATE_FILTER)
         self._closing = self._refused = False
-        self._left = False  # by us: paho does not know
+        self._left = False  # the broker, by us: paho does not know
         self._retry_s = _RETRY_S[0]
         self._next_try_s = 0.0
         self._client = Client(
@@ -240,7 +240,7 @@ class Subscription:
     def _lose(self, reason: str) -> None:
         """Note that a connection is over."""
         self._connection += 1
-        if not self._closing:
+        if not self._closing and not self._refused:
             self._trouble = f"broker {self._address} {reason}"
             log.warning("connection is over", broker=self._address, reason=reason)
 

@@ -44,8 +44,7 @@ def main(port: int, count: int) -> None:
     print("ready", flush=True)  # noqa: T201 -- read by the benchmark
     done.wait()
     print(time.time(), flush=True)  # noqa: T201 -- read by the benchmark
-    client.disconnect()
-    client.loop_stop()
+    threading.Event().wait()  # until it is measured, and killed
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def trouble(settings: Broker) -> str | None:
         return subscription.trouble != "not connected yet"
 
     until(decided)
+    subscription.next(1, 0.3)
     subscription.close()
     return subscription.trouble
 
@@ -71,6 +72,12 @@ def test_a_broker_under_another_name_is_not_talked_to(broker: Mosquitto, pki: Pk
 
 def test_without_our_certificate_we_are_not_let_in(broker: Mosquitto, pki: Pki) -> None:
     assert trouble(Broker("127.0.0.1", broker.port, ca=str(pki.ca))) is not None
+
+
+def test_a_broker_that_does_not_let_us_in_is_quoted(tmp_path: Path) -> None:
+    config = "user root\nlistener {port} 127.0.0.1\nallow_anonymous false\n"
+    with mosquitto(tmp_path, config) as broker:
+        assert "refused: Not authorized" in (trouble(Broker("127.0.0.1", broker.port)) or "")
 
 
 def test_certificates_that_cannot_be_used_are_named_by_their_key(tmp_path: Path, pki: Pki) -> None:
