@@ -4,7 +4,7 @@ The device frees its spool by them, so they follow the commit, never precede it.
 links, so they are gathered: the first after a pause goes out soon, the next ones an interval apart.
 """
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cloud.schema import BootRow, DeviceRow
@@ -13,6 +13,7 @@ from wire.documents import Ack
 from wire.topics import DeviceTopics
 
 GATHER_MS = 200  # a burst of packets is acknowledged once
+JUST_NOW_MS = 60_000
 MAX_BOOTS = 16  # earlier boots whose backlog came since the current one began
 
 
@@ -43,18 +44,24 @@ class AckPace:
 
 
 def ack_of(session: Session, device_id: int, now_ms: int) -> tuple[str, Ack]:
-    """Give topic and content of a device's acknowledgement, as the store has it now."""
+    """Give topic and content of a device's acknowledgement, as the store has it now.
+
+    It names the current boot, and those of which packets came since that began. Where the clock was set back
+    meanwhile, it names those of which packets came just now: the device waits to hear of them.
+    """
     device = session.get_one(DeviceRow, device_id)
     boots = session.scalars(
         select(BootRow)
         .where(BootRow.device_id == device_id, BootRow.highest >= 0)
-        .order_by(BootRow.changed_ms.desc())
+        .order_by(BootRow.boot_hex != device.boot_hex, func.abs(BootRow.changed_ms - now_ms))
         .limit(MAX_BOOTS)
     ).all()
-    born_ms = next((boot.born_ms for boot in boots if boot.boot_hex == device.boot_hex), None)
+    since_ms = next((boot.born_ms for boot in boots if boot.boot_hex == device.boot_hex), None) or 0
+    if now_ms < since_ms - JUST_NOW_MS:
+        since_ms = now_ms - JUST_NOW_MS
     claims = {}
     for boot in boots:
         claim = Watermark.parse(boot.highest, boot.holes).acknowledged()
-        if claim is not None and boot.changed_ms >= (born_ms or 0):
+        if claim is not None and (boot.changed_ms >= since_ms or boot.boot_hex == device.boot_hex):
             claims[boot.boot_hex] = claim
     return DeviceTopics(device.tenant, device.site, device.name).ack, Ack(claims, now_ms)

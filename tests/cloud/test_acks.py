@@ -56,3 +56,21 @@ def test_an_ack_names_the_boots_whose_packets_came_since_the_device_started(
     with desk.store.read() as session:
         _, ack = ack_of(session, 1, NOW_MS)
     assert ack == Ack({rebooted.boot_hex: AckWatermark(0), device.boot_hex: AckWatermark(1)}, NOW_MS)
+
+
+def test_a_clock_that_was_set_back_keeps_no_receipt_from_a_device(
+    desk: Desk, bundle: Bundle, device: Device
+) -> None:
+    desk.birth(device)
+    unsent = device.packet()
+    rebooted = Device(bundle, boot=2)
+    desk.deliver(rebooted.topics.birth, rebooted.birth(), NOW_MS)
+    set_back_ms = NOW_MS - 86_400_000
+    desk.deliver(rebooted.topics.sem("gate"), rebooted.frame(rebooted.packet()), set_back_ms)
+    backlog = replace(unsent, historical=True, boot_id=bytes.fromhex(device.boot_hex))
+    desk.deliver(device.topics.sem("gate"), device.frame(backlog), set_back_ms + 1_000)
+    with desk.store.read() as session:
+        _, ack = ack_of(session, 1, set_back_ms + 2_000)
+        _, later = ack_of(session, 1, set_back_ms + 600_000)
+    assert ack.boots == {rebooted.boot_hex: AckWatermark(0), device.boot_hex: AckWatermark(0)}
+    assert later.boots == {rebooted.boot_hex: AckWatermark(0)}
