@@ -58,6 +58,7 @@ def clear_folder(folder: Path) -> None:
 
 
 def _run(command: list[str]) -> None:
+    # mkfs.vfat and mcopy -m need none of it today; SOURCE_DATE_EPOCH is what programs agreed on.
     environment = {"SOURCE_DATE_EPOCH": str(EPOCH_S), "TZ": "UTC", "LC_ALL": "C", "PATH": os.defpath}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:

@@ -314,3 +314,21 @@ def test_a_damaged_image_is_refused_before_it_is_written(tmp_path: Path) -> None
         file.write(b"flipped")
     with pytest.raises(PayloadError, match="is damaged"):
         image_with_seed(image, b"seed")
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "says"),
+    [
+        (512 + 80, 1 << 20, "partition table with 1048576 entries"),
+        (512 + 84, 64, "entries of 64 bytes"),
+        (512 + 72, 1 << 20, "is cut off"),
+        (1024 + 32, 5000, "ends at sector 4095, before it begins at 5000"),
+    ],
+)
+def test_a_damaged_partition_table_is_refused(tmp_path: Path, at: int, value: int, says: str) -> None:
+    image = with_table(tmp_path / "disk.img", "cidata")
+    with image.open("r+b") as file:
+        file.seek(at)
+        file.write(value.to_bytes(4 if value < 1 << 32 and at < 1024 else 8, "little"))
+    with pytest.raises(PayloadError, match=says):
+        image_with_seed(image, b"seed")

@@ -62,6 +62,7 @@ def test_a_seed_for_any_device_fits_this_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("serial", [b"1421\0", b"../../../../etc\0", b"..\0", b"a b\0", b"\0", b"*\0"])
 def test_a_device_without_a_seed_takes_no_other(tmp_path: Path, serial: bytes) -> None:
     root = with_seeds(with_mac(with_serial(tmp_path, serial), "lo", "00:00:00:00:00:00"), "1421223012345")
+    (root / "usr/lib/mirage/user-data").write_text("no seed")  # where the serial .. leads
     done = boot(root)
     assert done.returncode == 1
     assert "no seed for any of" in done.stderr

@@ -203,6 +203,25 @@ def test_many_modules_get_images_first_and_are_then_flashed_at_once(bench: Bench
     assert sorted(each.name for each in seeds.iterdir()) == ["1421223012345", "1421223099999"]
 
 
+def test_images_for_many_are_made_with_one_module_that_says_what_it_is(bench: Bench) -> None:
+    plug(bench.usb, "1-5", "7523")
+    with pytest.raises(UsbError, match=r"2 modules in recovery mode .*, 1 to flash"):
+        bench.flash("north-gate", "north-ramp", yes="north-gate,north-ramp", massflash=2)
+    assert bench.calls() == PREPARED
+
+
+def test_an_old_release_is_installed_anew_over_half_of_a_new_one(bench: Bench) -> None:
+    bench.flash("north-gate", yes="north-gate")
+    archive = bench.folder / "fleet/release/mirage-0.1.0-jetpack6.tar"
+    good = archive.read_bytes()
+    archive.write_bytes(b"cut off")
+    with pytest.raises(StepError, match="tar -xpf"):
+        bench.flash("north-gate", yes="north-gate")
+    archive.write_bytes(good)
+    bench.flash("north-gate", yes="north-gate")
+    assert (bench.bsp / "rootfs/opt/mirage/current/VERSION").read_text() == "0.1.0\n"
+
+
 @pytest.mark.parametrize("massflash", [0, 2])
 def test_a_dry_run_prints_every_command_and_changes_nothing(bench: Bench, massflash: int) -> None:
     unplug(bench.usb)

@@ -235,8 +235,14 @@ def test_seeds_on_disk_are_for_their_owner_only(tiny: Path, tmp_path: Path) -> N
     need("mkfs.vfat", "mcopy")
     fleet = load(fleet_folder(tmp_path, tiny))
     output = tmp_path / "seeds"
+    (output / "north-gate").mkdir(parents=True)
+    for left in ("north-gate.img", "north-gate/.user-data.partial", "north-gate/meta-data"):
+        (output / left).touch()
+        (output / left).chmod(0o644)
+    output.chmod(0o700)
+    (output / "north-gate").chmod(0o700)
     said = list(write_seeds(fleet, fleet.device, tmp_path, output))
     assert len(said) == 2
-    assert list(write_seeds(fleet, fleet.device, tmp_path, output)) == said
     for path in output.rglob("*"):
         assert not path.stat().st_mode & 0o077, path
+    assert list(write_seeds(fleet, fleet.device, tmp_path, output)) == said
