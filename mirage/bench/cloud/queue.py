@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import IO
 
 from cloud.store import Store
@@ -50,15 +51,16 @@ def _drain(url: str, jobs: int, workers: int) -> dict[str, float]:
     store = Store(url)
     fill_with_jobs(store, jobs, _CAMERAS)
     store.close()
-    processes = [_start(url) for _ in range(workers)]
-    for process in processes:
-        _line(process)
-    started_s = time.perf_counter()
-    for process in processes:
-        _pipe(process.stdin).write("go\n")
-        _pipe(process.stdin).flush()
-    took_ms = [each for process in processes for each in _taken(process)]
-    elapsed_s = time.perf_counter() - started_s
+    with ExitStack() as stack:  # which closes their pipes, and waits for them
+        processes = [stack.enter_context(_start(url)) for _ in range(workers)]
+        for process in processes:
+            _line(process)
+        started_s = time.perf_counter()
+        for process in processes:
+            _pipe(process.stdin).write("go\n")
+            _pipe(process.stdin).flush()
+        took_ms = [each for process in processes for each in _taken(process)]
+        elapsed_s = time.perf_counter() - started_s
     if len(took_ms) != jobs:
         raise DemoError(f"{workers} workers closed {len(took_ms)} jobs of {jobs}")
     took_ms.sort()
