@@ -39,6 +39,8 @@ from cloud.registry import Registry
 from cloud.render.load import load_renderer
 from cloud.serve import listen, serve
 from cloud.store import Store, StoreError
+from cloud.thumb_routes import thumb_routes
+from cloud.thumbs import Thumbs
 from cloud.viewing import Viewing
 from wire.bundle import Bundle
 
@@ -143,6 +145,7 @@ class _Cloud:
         live = Live(self._store, films)
         app = create_api(viewing, self.health)
         app.include_router(routes(live, Recorded(self._store, films)))
+        app.include_router(thumb_routes(Thumbs(self._store, self._objects, self._bundles)))
         mount(app, viewing, self.health, ":".join(map(str, self._config.broker.address)))
         self.crew.add("live", live.run)
         self.crew.add("serve", lambda stop: serve(app, listening, stop))

@@ -1,45 +1,27 @@
 """The HTTP interface, as programs use it."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from cloud.api import Health, create_api
 from cloud.bundles import Bundles
 from cloud.objects import Objects
-from cloud.serve import ServeError, listen, serve
+from cloud.serve import ServeError, listen
 from cloud.store import Store
 from cloud.viewing import Viewing
 from cloud.worker import Worker
 from tests.bundles import CAPTIONS
 from tests.cloud.desk import NOW_MS, Desk
 from tests.cloud.sample import BOOT_WALL_MS, Device, MeanRenderer
+from tests.cloud.web import serving
 from wire.bundle import Bundle
 from wire.policy import Policy
 from wire.telemetry import Alarm, Telemetry
 
 CAMERA_ID = "acme/north/jetson-1/gate"
-
-
-@contextmanager
-def serving(app: FastAPI) -> Iterator[httpx.Client]:
-    """Serve for real, on a free port of the loopback."""
-    stop = threading.Event()
-    with listen("127.0.0.1", 0) as listening:
-        thread = threading.Thread(target=serve, args=(app, listening, stop), name="serve")
-        thread.start()
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}") as client:
-                yield client
-        finally:
-            stop.set()
-            thread.join(10)
-    assert not thread.is_alive()
 
 
 @pytest.fixture
