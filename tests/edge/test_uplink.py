@@ -301,3 +301,25 @@ def test_the_second_packet_of_a_camera_goes_without_its_topic(broker: LoopbackBr
 
 def published_bytes(proxy: CountingProxy) -> int:
     return sum(tally.bytes for (_, kind), tally in proxy.totals().items() if kind == "sem")
+
+
+def test_whoever_watches_sees_it_turn_and_hears_of_each_receipt(
+    broker: LoopbackBroker, cloud: Cloud, spool: Spool
+) -> None:
+    uplink = uplink_to(broker.port, spool)
+    with running(uplink):
+        wait_for(lambda: cloud.states == ["ready"])
+        attempts, receipts = uplink.signs
+        turns = uplink.turns
+        wait_for(lambda: uplink.turns > turns + 2)  # with nothing to do
+        fill(spool, 0)
+        wait_for(lambda: spool.backlog().packets == 0)
+        assert uplink.signs[0] == attempts
+        assert uplink.signs[1] > receipts
+
+
+def test_whoever_watches_sees_each_attempt_to_connect(spool: Spool) -> None:
+    uplink = uplink_to(free_port(), spool)
+    with running(uplink, drain_s=0.0):
+        wait_for(lambda: uplink.signs[0] >= 3)
+        assert uplink.turns >= 3
