@@ -76,3 +76,15 @@ def test_closing_lets_a_waiting_file_go() -> None:
     waiting.join(5)
     assert not waiting.is_alive()
     assert starts(inbox) == [0]
+
+
+def test_whoever_watches_sees_whether_something_waits() -> None:
+    inbox = Inbox(1)
+    assert inbox.is_empty
+    inbox.put(captured(0), live=True)
+    assert not inbox.is_empty
+    inbox.put(captured(1), live=True)
+    inbox.take()  # the note of what was missed
+    assert not inbox.is_empty
+    inbox.take()
+    assert inbox.is_empty
