@@ -7,13 +7,14 @@ links, so they are gathered: the first after a pause goes out soon, the next one
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cloud.schema import BootRow, DeviceRow
+from cloud.schema import BootRow, DeviceRow, PacketRow
 from cloud.watermark import Watermark
 from wire.documents import Ack
 from wire.topics import DeviceTopics
 
 GATHER_MS = 200  # a burst of packets is acknowledged once
 JUST_NOW_MS = 60_000
+BIRTH_PATIENCE_MS = 600_000  # from the first packet on; its device may have lost the birth
 MAX_BOOTS = 16  # earlier boots whose backlog came since the current one began
 
 
@@ -47,7 +48,8 @@ def ack_of(session: Session, device_id: int, now_ms: int) -> tuple[str, Ack]:
     """Give topic and content of a device's acknowledgement, as the store has it now.
 
     It names the current boot, and those of which packets came since that began. Where the clock was set back
-    meanwhile, it names those of which packets came just now: the device waits to hear of them.
+    meanwhile, it names those of which packets came just now: the device waits to hear of them. A boot whose
+    birth is missing has to wait: the device sends that once more with the packets, and never after them.
     """
     device = session.get_one(DeviceRow, device_id)
     boots = session.scalars(
@@ -62,6 +64,15 @@ def ack_of(session: Session, device_id: int, now_ms: int) -> tuple[str, Ack]:
     claims = {}
     for boot in boots:
         claim = Watermark.parse(boot.highest, boot.holes).acknowledged()
-        if claim is not None and (boot.changed_ms >= since_ms or boot.boot_hex == device.boot_hex):
+        is_meant = boot.changed_ms >= since_ms or boot.boot_hex == device.boot_hex
+        if claim is not None and is_meant and not _awaits_birth(session, boot, now_ms):
             claims[boot.boot_hex] = claim
     return DeviceTopics(device.tenant, device.site, device.name).ack, Ack(claims, now_ms)
+
+
+def _awaits_birth(session: Session, boot: BootRow, now_ms: int) -> bool:
+    """Tell whether a boot's packets have overtaken its birth, which is then still to come."""
+    if boot.birth is not None:
+        return False
+    first_ms = session.scalar(select(func.min(PacketRow.received_ms)).where(PacketRow.boot_id == boot.id))
+    return first_ms is not None and abs(now_ms - first_ms) < BIRTH_PATIENCE_MS

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from cloud.acks import GATHER_MS, AckPace, ack_of
+from cloud.acks import BIRTH_PATIENCE_MS, GATHER_MS, AckPace, ack_of
 from tests.cloud.desk import NOW_MS, Desk
 from tests.cloud.sample import Device
 from wire.bundle import Bundle
@@ -74,3 +74,21 @@ def test_a_clock_that_was_set_back_keeps_no_receipt_from_a_device(
         _, later = ack_of(session, 1, set_back_ms + 600_000)
     assert ack.boots == {rebooted.boot_hex: AckWatermark(0), device.boot_hex: AckWatermark(0)}
     assert later.boots == {rebooted.boot_hex: AckWatermark(0)}
+
+
+def test_a_boot_is_acknowledged_when_its_birth_is_here_or_is_not_to_be_hoped_for(
+    desk: Desk, bundle: Bundle, device: Device
+) -> None:
+    earlier = Device(bundle, boot=2)
+    desk.birth(device)
+    backlog = replace(earlier.packet(), historical=True, boot_id=bytes.fromhex(earlier.boot_hex))
+    desk.deliver(device.topics.sem("gate"), device.frame(backlog), NOW_MS)
+    with desk.store.read() as session:
+        _, ack = ack_of(session, 1, NOW_MS + 1_000)
+        _, later = ack_of(session, 1, NOW_MS + BIRTH_PATIENCE_MS)
+    assert ack.boots == {}
+    assert later.boots == {earlier.boot_hex: AckWatermark(0)}
+    desk.deliver(device.topics.birth, earlier.birth(), NOW_MS + 2_000)
+    with desk.store.read() as session:
+        _, ack = ack_of(session, 1, NOW_MS + 3_000)
+    assert ack.boots == {earlier.boot_hex: AckWatermark(0)}
