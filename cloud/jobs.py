@@ -84,7 +84,8 @@ def enqueue(
         if job.state == "queued":
             if lane < job.lane:
                 job.lane, job.asked_ms = int(lane), now_ms
-            job.not_before_ms = min(job.not_before_ms, not_before_ms)
+            if job.attempts == 0:  # one that failed waits out its pause, however often a viewer asks
+                job.not_before_ms = min(job.not_before_ms, not_before_ms)
 
 
 def retry_failed(session: Session, packet_id: int, now_ms: int) -> None:

@@ -81,8 +81,9 @@ class Fleet:
         finally:
             for post in self._posts:
                 post.stop.set()
+            end_s = time.monotonic() + _STOP_S
             for post in self._posts:
-                post.thread.join(_STOP_S)
+                post.thread.join(max(end_s - time.monotonic(), 0))
             self._posts.clear()
 
     def _look(self) -> None:

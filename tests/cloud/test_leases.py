@@ -160,6 +160,17 @@ def test_what_may_pass_is_tried_again_after_longer_and_longer_pauses_then_is_dea
     assert take(any_store, now_ms + 10**9) is None
 
 
+def test_asking_again_shortens_no_pause_after_a_failure(any_store: Store) -> None:
+    (packet_id,) = file_packets(any_store, 1)
+    ask(any_store, packet_id)
+    lease = taken(any_store)
+    with any_store.write() as session:
+        leases.fail(session, lease, NOW_MS, "disk full", passing=True)
+    ask(any_store, packet_id, lane=Lane.LIVE)
+    assert take(any_store, NOW_MS + pause_ms(1) - 1) is None
+    assert taken(any_store, NOW_MS + pause_ms(1)).attempt == 2
+
+
 def test_what_lasts_is_dead_at_once_and_a_retry_is_another_turn(any_store: Store) -> None:
     (packet_id,) = file_packets(any_store, 1)
     ask(any_store, packet_id, lane=Lane.EVENT)
