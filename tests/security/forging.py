@@ -48,6 +48,7 @@ class Thief:
 
     def __init__(self, world: World, topics: DeviceTopics, birth: bytes) -> None:
         self.key_id, secret = secret_of(world, topics, birth)
+        self.keys = (secret, keys.up(secret), keys.down(secret))
         self._up = SealedEnvelope(keys.up(secret), self.key_id)
         self._counter = time.time_ns()
 
