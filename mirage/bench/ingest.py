@@ -27,6 +27,7 @@ from mirage.errors import DemoError
 from wire.bundle import Bundle
 
 TURNS = 3
+PROCESSES = (2, 4)
 _TIMEOUT_S = 300.0
 _SETTLE_S = 1.0
 _DERIVED = 2_000  # packets after which the rate of deriving is known
@@ -48,7 +49,7 @@ def run(packets: int, devices: int, bundle_path: Path | None = None, folder: Pat
             bare.append(counted)
             one.append(_ingest(load, 1, _folder(Path(work), f"ingest-{turn}")))
         results |= {"broker": broker, "bare_paho": bare, "processes_1": one}
-        for count in (2, 4):
+        for count in PROCESSES:
             results[f"processes_{count}"] = _ingest(load, count, _folder(Path(work), f"ingest-of-{count}"))
     value = max(each["stored_per_s"] for each in one) / max(each["counted_per_s"] for each in bare)
     share = Gate.at_least("one_process", value, "of a bare paho subscriber's rate", 0.5)

@@ -1,5 +1,6 @@
 """What is derived after it was stored: all of it, in the end, as if it had come in order and nobody died."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -137,6 +138,32 @@ def test_what_a_dead_process_left_is_derived_once_its_lease_is_over(
 
 def _killed(*_: object) -> Reading:
     raise KeyboardInterrupt
+
+
+def test_several_derive_side_by_side(any_store: Store, store_url: str, bundle: Bundle) -> None:
+    floor = Floor(any_store, bundle)
+    devices = [Device(bundle, name=f"jetson-{number}") for number in range(6)]
+    for device in devices:
+        floor.birth(device)
+        packets = [device.packet(CAPTIONS[number // 4]) for number in range(12)]
+        floor.store_all(device, *packets[::2], *packets[1::2])
+    done = list[int]()
+
+    def derive() -> None:
+        store = Store(store_url)
+        derivation = Derivation(store, Bundles([bundle]), render_all=False)
+        while floor.underived():
+            done.append(derivation.work(5))
+        store.close()
+
+    threads = [threading.Thread(target=derive, name=f"derive-{number}") for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(done) >= 72
+    assert floor.desk.faults() == []
+    assert floor.desk.captions() == [CAPTIONS[number // 4] for number in range(12)] * 6
 
 
 def test_a_lease_from_a_clock_that_was_set_back_holds_up_nobody(floor: Floor, device: Device) -> None:

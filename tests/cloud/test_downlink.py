@@ -74,12 +74,15 @@ def test_a_sender_that_dies_before_it_publishes_has_used_up_its_counter(
     assert counters([*lost, *after]) == [0, 1]
 
 
-def test_two_processes_never_use_a_counter_twice(desk: SealedDesk, device: SealedDevice) -> None:
+def test_two_processes_never_use_a_counter_twice(any_store: Store, store_url: str, bundle: Bundle) -> None:
+    desk, device = SealedDesk(any_store, bundle), SealedDevice(bundle)
+    desk.enrol(device)
+    desk.birth(device)
     letter = Letter(1, device.topics.ack, b"a")
     frames = list[bytes | None]()
 
     def send() -> None:
-        store = Store(desk.store.name)
+        store = Store(store_url)
         downlink = SealedDownlink(store)
         for _ in range(20):
             frames.extend(downlink.frames([letter, letter]))

@@ -17,14 +17,16 @@ from wire import topics
 from wire.bundle import Bundle
 
 
-def test_several_processes_may_hear_of_a_device_at_once(store: Store, bundle: Bundle) -> None:
+def test_several_processes_may_hear_of_a_device_at_once(
+    any_store: Store, store_url: str, bundle: Bundle
+) -> None:
     """Each with a store of its own; the devices are new to all of them."""
     devices = [Device(bundle, name=f"jetson-{number}") for number in range(12)]
     frames = {device.name: device.frame(device.packet()) for device in devices}
     outcomes, gate = list[Outcome](), threading.Barrier(3)
 
     def ingest() -> None:
-        own = Store(store.name)
+        own = Store(store_url)
         inbox = plain_inbox(own)
         gate.wait()
         for device in devices:
@@ -42,7 +44,7 @@ def test_several_processes_may_hear_of_a_device_at_once(store: Store, bundle: Bu
         thread.join()
     counted = {outcome: outcomes.count(outcome) for outcome in outcomes}
     assert counted == {Outcome.BIRTH: 36, Outcome.STORED: 12, Outcome.DUPLICATE: 24}
-    with store.read() as session:
+    with any_store.read() as session:
         for table in (DeviceRow, BootRow, CameraRow):
             assert session.scalar(select(func.count()).select_from(table)) == 12
         assert session.scalar(select(func.count()).select_from(QuarantineRow)) == 0

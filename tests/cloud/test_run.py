@@ -12,12 +12,14 @@ from cloud import crew as crews
 from cloud.catalog import Catalog
 from cloud.config import Broker, BundlePaths, Config, ConfigError, Render, Security, Serve, StorePlace
 from cloud.crew import Crew
+from cloud.message import Message
 from cloud.objects import ObjectsError
 from cloud.run import run
 from cloud.serve import ServeError, listen
 from cloud.store import Store, StoreError
 from mirage.demo.broker import LoopbackBroker, free_port
 from tests.bundles import CAPTIONS
+from tests.cloud.desk import NOW_MS, Desk
 from tests.cloud.peer import connected
 from tests.cloud.sample import Device, MeanRenderer
 from tests.cloud.waiting import until
@@ -88,6 +90,21 @@ def test_what_cannot_work_is_found_before_anything_starts(
     with pytest.raises(error):
         run(replace(config, **changes), threading.Event())
     assert threading.active_count() == before
+
+
+def test_a_process_may_do_nothing_but_derive(config: Config, bundle: Bundle, device: Device) -> None:
+    store = Store(config.store.url)
+    desk = Desk(store, [bundle])
+    packets = [Message(device.topics.sem("gate"), device.frame(device.packet()), NOW_MS) for _ in range(3)]
+    desk.inbox.accept([Message(device.topics.birth, device.birth(), NOW_MS), *packets])
+    stop = threading.Event()
+    thread = threading.Thread(target=run, args=(config, stop), kwargs={"roles": frozenset({"derive"})})
+    thread.start()
+    until(lambda: len(desk.captions()) == 3)
+    stop.set()
+    thread.join(20)
+    store.close()
+    assert not thread.is_alive()
 
 
 def test_a_cloud_that_trusts_its_broker_says_so_at_each_start(config: Config) -> None:
