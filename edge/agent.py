@@ -184,7 +184,6 @@ class _Agent:
             Bucket(config.network.bytes_per_s, config.network.burst_bytes),
             self._commands,
             Watch(spool, lambda: self._inbox.dropped, lambda: self._stated is not self._clock),
-            lambda camera: self._composers[camera].refresh(),
         )
         broker = config.broker
         address = Address(broker.host, broker.port, security.tls, broker.keepalive_s)

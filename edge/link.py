@@ -269,6 +269,9 @@ class Link:
     ) -> None:
         if self._accepted and code.is_failure and not self._refusal and not self._trouble:
             self._refusal = str(code)
+        if code.value == _TOO_LARGE and self._in_flight:
+            largest = max(self._in_flight.values(), key=lambda message: len(message.payload))
+            self._refused.append(Refusal(largest, str(code), too_large=True))
 
     def _was_subscribed(
         self, _client: mqtt.Client, _data: object, mid: int, _codes: object, _properties: object

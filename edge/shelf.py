@@ -123,8 +123,8 @@ class Shelf:
             self._delete_gap(row[0])
         self._insert_gap(position, lost, now_s)
 
-    def refuse(self, position: int, now_s: float) -> bool:
-        """Give up one packet that cannot be sent; False if it is not here any more."""
+    def give_up_unreadable(self, position: int, now_s: float) -> bool:
+        """Give up one packet; False if it is not here any more."""
         row = self._database.execute(
             "DELETE FROM packets WHERE position = ? RETURNING boot, sequence, camera, body", (position,)
         ).fetchone()
@@ -133,7 +133,7 @@ class Shelf:
         boot_id, sequence, camera, body = row
         self._count(packets=-1, body_bytes=-len(body), dropped=1, shed_bytes=len(body))
         captured_ms = traits(body).captured_ms
-        self.give_up(Lost(boot_id, sequence, sequence, GapReason.REFUSED, camera, captured_ms), now_s)
+        self.give_up(Lost(boot_id, sequence, sequence, GapReason.DAMAGED, camera, captured_ms), now_s)
         return True
 
     def shed_details(self, limit_bytes: int) -> None:

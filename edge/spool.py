@@ -122,10 +122,10 @@ class Spool:
             self._lost = [] if written else joined([*self._lost, lost])
             self._current = Current(self.boot_id, max(high, self._current.last), camera)
 
-    def refuse(self, position: int) -> None:
-        """Give up a packet that the broker will never take."""
+    def give_up_unreadable(self, position: int) -> None:
+        """Give up a packet that nobody could read."""
         with self._lock:
-            self._attempt(lambda: self._shelf.refuse(position, self._now_s()))
+            self._attempt(lambda: self._shelf.give_up_unreadable(position, self._now_s()))
 
     def pending(self, limit: int, after: int = 0) -> list[Spooled]:
         """Up to `limit` packets and gap records beyond position `after`, oldest first."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from edge.private_file import keep_private
 from edge.shedding import traits
 from wire.packet import BOOT_ID_BYTES
 
@@ -156,6 +157,7 @@ def replacement_of(path: Path) -> Path:
 def create(path: Path) -> sqlite3.Connection:
     """Make an empty spool in one transaction that the caller commits: before that it has no version."""
     path.unlink(missing_ok=True)
+    keep_private(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("BEGIN IMMEDIATE")
@@ -185,6 +187,7 @@ def _adopt(path: Path) -> None:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    keep_private(path)
     connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     connection.text_factory = _text
     return connection

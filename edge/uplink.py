@@ -2,7 +2,7 @@
 
     at every connect   subscribe ack and cmd; births of earlier boots that left packets; birth; state ready
     then               replies, telemetry; live packets; the backlog beside them, as far as the budget goes
-    when a key is old  birth with a new one
+    when a key is old  birth with a new one; also where there is something new to say
     at the end         what is left, up to a deadline; state sleeping
 
 PUBACK only opens the window: a broker may lose what it acknowledged. What the cloud does not acknowledge
@@ -10,7 +10,6 @@ is offered again at the next connection, or after a while: see edge/feed.py.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Event, Lock
 from typing import Literal
@@ -46,22 +45,14 @@ class UplinkError(RuntimeError):
     """Packets could not be delivered in the time given; the message says where they stay."""
 
 
-def _no_keyframe(camera: str) -> None:
-    """Nobody is there to make one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an uplink works with, where the defaults are not meant.
-
-    `keyframe` asks for one of a camera of which a packet could not be sent.
-    """
+    """What an uplink works with, where the defaults are not meant."""
 
     session: Session
     bucket: Bucket
     commands: Commands
     watch: Watch | None = None
-    keyframe: Callable[[str], None] = _no_keyframe
     resend_s: float = RESEND_S
 
     @classmethod
@@ -89,6 +80,7 @@ class Uplink:
         self._downlink = Downlink(topics, spool, parts.session, parts.commands)
         self._lock = Lock()
         self._refused_topics = set[str]()  # on this connection
+        self._too_large = set[int]()  # positions in the spool
         self._connected_s = 0.0
         self._deadline_s: float | None = None
         self.turns = 0  # of its loops: whoever looks sees that it does not hang
@@ -157,11 +149,16 @@ class Uplink:
             while not self._is_over(finish, drain_timeout_s):
                 self.turns += 1
                 self._pump(link, time.monotonic())
-                link.step(_STEP_S)
-                self._give_up_refused(link)
+                self._step(link)
             self._leave(link)
         finally:
             link.drop()
+
+    def _step(self, link: Link) -> None:
+        try:
+            link.step(_STEP_S)
+        finally:  # also where the broker hung up on what it refuses
+            self._heed_refused(link)
 
     def _greet(self, link: Link) -> None:
         self._connected_s = time.monotonic()
@@ -174,10 +171,8 @@ class Uplink:
         self._publish(link, self._state("ready"))
 
     def _pump(self, link: Link, now_s: float) -> None:
-        if self._session.is_due(now_s):
-            self._session.renew(now_s)
-            self._announced = False
-        if not self._announced:
+        if not self._announced or self._session.is_due(now_s):
+            self._session.renew(now_s)  # what says something new under a known key would be a replay
             self._publish_births(link)
         if not link.subscribed:
             return  # a retained ack may be about to free what would be sent in vain
@@ -199,18 +194,19 @@ class Uplink:
     def _send(self, link: Link, item: Spooled) -> None:
         topic = self._topics.sem(item.camera)
         self._feed.sent(item)
-        if topic in self._refused_topics:
+        if topic in self._refused_topics or item.position in self._too_large:
             return
         try:
             payload = self._session.seal(self._body(item), topic)
         except PacketError as error:  # whoever wrote this, it must not hold the others up
-            self._give_up(item.position, topic, str(error))
+            log.warning("packet cannot be read and is given up", topic=topic, reason=str(error))
+            self._spool.give_up_unreadable(item.position)
             return
         message = Message(topic, payload, position=item.position)
         if link.takes(message):
             self._publish(link, message)
         else:
-            self._give_up(item.position, topic, "the broker takes no packet of this size")
+            self._skip(message, f"it is {link.size_of(message)} bytes")
 
     def _tell(self, link: Link, now_s: float) -> None:
         topic = self._topics.telemetry
@@ -251,22 +247,21 @@ class Uplink:
         packet = Packet.parse(item.body)
         return bytes(replace(packet, historical=historical, boot_id=item.boot_id if named else None))
 
-    def _give_up_refused(self, link: Link) -> None:
+    def _heed_refused(self, link: Link) -> None:
         for refusal in link.take_refused():
             topic = refusal.message.topic
             if topic in (self._topics.birth, self._topics.state):
                 raise LinkError(f"{self._address}: broker refuses {topic}: {refusal.reason}: enrolled?")
             if refusal.too_large and refusal.message.position:
-                self._give_up(refusal.message.position, topic, refusal.reason)
+                self._skip(refusal.message, refusal.reason)
             elif topic not in self._refused_topics:
                 self._refused_topics.add(topic)  # the others go on; a camera's packets wait
                 log.error("broker refuses a topic: is it enrolled?", topic=topic, reason=refusal.reason)
 
-    def _give_up(self, position: int, topic: str, reason: str) -> None:
-        """Leave a gap record in the place of a packet, so that it does not hold the others up."""
-        log.error("packet is given up", topic=topic, reason=reason)
-        self._spool.refuse(position)
-        self._parts.keyframe(topic.split("/")[-2])  # what follows builds on it
+    def _skip(self, message: Message, reason: str) -> None:
+        """Let the others pass. It stays in the spool: a broker's word is not enough to throw it away."""
+        self._too_large.add(message.position)
+        log.error("packet is too large for the broker: it waits", topic=message.topic, reason=reason)
 
     def _state(self, state: Literal["ready", "sleeping", "lost"]) -> Message:
         document = State(state=state, boot_id=self._spool.boot_id.hex())

@@ -24,7 +24,7 @@ class GapReason(IntEnum):
 
     SPOOL_FULL = 1  # the oldest were dropped to make room
     DAMAGED = 2  # the spool could not read them back
-    REFUSED = 3  # a policy forbade to send them, or the broker does not take their size
+    REFUSED = 3  # a policy forbade to send them
     EXPIRED = 4  # they waited longer than the device keeps packets
     OVERLOADED = 5  # segments that were captured faster than they can be described
 

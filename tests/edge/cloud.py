@@ -27,6 +27,7 @@ class Connection:
     """The keys of one connection of the device, which are of one boot."""
 
     boot: str
+    wrapped: str
     up: Envelope
     down: Envelope
 
@@ -57,6 +58,7 @@ class Cloud:
         self.frames: list[tuple[str, bytes]] = []  # as they came: topic and payload
         self.order: list[int] = []  # sequences as they came
         self.connections: dict[int, Connection] = {}  # by key id
+        self.nonces: list[tuple[str, int]] = []  # wrapped key and counter of each frame that was opened
         self.failures: list[Exception] = []
         self._secrets = secrets
         self._boots: dict[str, set[int]] = {}
@@ -152,9 +154,11 @@ class Cloud:
         if birth.wrapped_key is not None:
             context = keys.context_of(TOPICS.birth, birth.boot_id, birth.key_id)
             secret = keys.unwrap(birth.wrapped_key, self._secrets.cloud, context)
-            if birth.key_id not in self.connections:
+            known = self.connections.get(birth.key_id)
+            if known is None or known.wrapped != birth.wrapped_key:
                 self.connections[birth.key_id] = Connection(
                     birth.boot_id,
+                    birth.wrapped_key,
                     SealedEnvelope(keys.up(secret), birth.key_id),
                     SealedEnvelope(keys.down(secret), birth.key_id),
                 )
@@ -165,7 +169,9 @@ class Cloud:
     def _opened(self, payload: bytes, topic: str) -> tuple[bytes, str]:
         if self._secrets is None:
             return PlainEnvelope().unwrap(payload, topic), self.births[-1].boot_id
-        connection = self.connections[envelope.read_header(payload).key_id]
+        header = envelope.read_header(payload)
+        connection = self.connections[header.key_id]
+        self.nonces.append((connection.wrapped, header.counter))
         return connection.up.unwrap(payload, topic), connection.boot
 
     def _take_packet(self, packet: Packet, boot: str) -> None:

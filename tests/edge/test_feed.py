@@ -148,6 +148,6 @@ def test_gap_records_go_where_they_lie(stocked: Spool, clock: Clock) -> None:
     clock.now_s += BACKLOG_S
     feed = Feed(stocked)
     feed.rewind()
-    stocked.refuse(stocked.pending(1)[0].position)
+    stocked.give_up_unreadable(stocked.pending(1)[0].position)
     assert take(feed, feed.live) == [0]
     assert take(feed, feed.backlog) == [1]

@@ -268,14 +268,14 @@ def test_sequences_that_are_given_up_without_a_packet_are_listed(spool: Spool) -
     assert (last.camera, Packet.parse(last.body).captured_ms) == ("yard", 900)
 
 
-def test_a_packet_that_is_refused_leaves_a_gap_record(spool: Spool) -> None:
+def test_a_packet_that_nobody_can_read_leaves_a_gap_record(spool: Spool) -> None:
     fill(spool, range(3))
     _, refused, _ = spool.pending(3)
     for _ in range(2):  # the second time it is not there any more
-        spool.refuse(refused.position)
+        spool.give_up_unreadable(refused.position)
     packets, lost = waiting(spool)
     assert sorted(sequence for _, sequence in packets) == [0, 2]
-    assert lost == {(spool.boot_id, 1): GapReason.REFUSED}
+    assert lost == {(spool.boot_id, 1): GapReason.DAMAGED}
     assert spool.backlog().dropped == 1
 
 
@@ -291,4 +291,17 @@ def test_what_waits_can_be_counted_and_dated(tmp_path: Path) -> None:
     assert spool.oldest_s() == 12
     assert spool.settled(10.0) == positions[1]
     assert [spool.waiting_through(position) for position in (0, *positions)] == [0, 1, 2, 3, 4]
+    spool.close()
+
+
+def test_nobody_else_may_read_what_waits_unsealed(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch(mode=0o644)  # as a former version made it
+    spool = filled(path, 3)
+    modes = {each.name: each.stat().st_mode & 0o077 for each in path.parent.glob("spool.db*")}
+    assert {name: mode for name, mode in modes.items() if not name.endswith("reserve")} == {
+        "spool.db": 0,
+        "spool.db-shm": 0,
+        "spool.db-wal": 0,
+    }
     spool.close()

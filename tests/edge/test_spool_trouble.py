@@ -347,7 +347,7 @@ def test_what_is_given_up_while_the_disk_is_full_is_written_with_the_next_that_c
     with capture_logs():
         spool.give_up(2, 3, "door", 4000, GapReason.OVERLOADED)
         spool.give_up(4, 4, "door", 8000, GapReason.OVERLOADED)
-        spool.refuse(first)
+        spool.give_up_unreadable(first)
     disk.connections[-1].execute("PRAGMA query_only = 0")
     now_s = RETRY_S + 1
     fill(spool, (5,))
