@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from cloud.catalog import UnknownCameraError
@@ -81,10 +82,10 @@ class Ledger:
     def join(self, camera_id: int, now_ms: int, idle_ms: int) -> None:
         """Have a stream begin with the newest, unless something was added within `idle_ms`."""
         with self._store.write() as session:
-            live = session.get(LiveRow, camera_id, with_for_update=True)
-            if live is None:
-                live = LiveRow(camera_id=camera_id, boot_id=-1, sequence=-1, number=0, listed_ms=0)
-                session.add(live)
+            # Unless it is there, or another process has just made it.
+            dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+            session.execute(dialect.insert(LiveRow).values(camera_id=camera_id).on_conflict_do_nothing())
+            live = session.get_one(LiveRow, camera_id, with_for_update=True)
             if live.number > 0 and now_ms - live.listed_ms < idle_ms:
                 return
             live.boot_id, live.sequence = _before_the_newest(session, camera_id, now_ms)

@@ -72,6 +72,11 @@ def scene(desk: Desk, device: Device, tmp_path: Path) -> Scene:
     return Scene(desk, device, tmp_path / "objects")
 
 
+@pytest.fixture
+def scene_anywhere(any_store: Store, bundle: Bundle, device: Device, tmp_path: Path) -> Scene:
+    return Scene(Desk(any_store, [bundle]), device, tmp_path / "objects")
+
+
 def test_nothing_is_rendered_while_nobody_looks(scene: Scene) -> None:
     scene.send()
     scene.send()
@@ -188,7 +193,8 @@ def test_a_clip_that_cannot_be_read_is_left_out(scene: Scene) -> None:
     assert scene.shown() == [2]
 
 
-def test_several_processes_have_the_same_playlist(scene: Scene) -> None:
+def test_several_processes_have_the_same_playlist(scene_anywhere: Scene) -> None:
+    scene = scene_anywhere
     other = scene.process()
     for number in range(5):
         scene.cinema.render(scene.send(), clip(20 + number, 20))
@@ -198,10 +204,11 @@ def test_several_processes_have_the_same_playlist(scene: Scene) -> None:
     assert playlist(mine, LIVE) == playlist(theirs, LIVE)
 
 
-def test_rounds_of_several_processes_at_once_show_everything_once(scene: Scene) -> None:
+def test_rounds_of_several_processes_at_once_show_everything_once(scene_anywhere: Scene) -> None:
+    scene = scene_anywhere
     processes = [scene.process() for _ in range(4)]
     for live in processes:
-        scene.look(live)
+        live.watch(GATE)
     for number in range(6):
         scene.cinema.render(scene.send(), clip(20 + number, 20))
         threads = [threading.Thread(target=live.round, name="round") for live in processes]
