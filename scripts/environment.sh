@@ -24,6 +24,12 @@ apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null 2>&1
 }
 
+# need PROGRAM PACKAGE REASON: install PACKAGE where PROGRAM is missing, or say what that means.
+need() {
+  PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1" >/dev/null && return
+  apt_install "$2" || say "$2 is not installed, so $3: apt-get install $2"
+}
+
 # find_python: the first interpreter that runs and is 3.11 or later; PYTHON overrides.
 find_python() {
   local candidate

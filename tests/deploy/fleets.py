@@ -4,6 +4,7 @@ import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -11,9 +12,20 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from mirage.deploy.tools import ToolError, tool
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "fleet.example.toml"
 CLAIM = "Zm9yLW9uZS1lbnJvbG1lbnQ"
 L4T = "# R36 (release), REVISION: 4.4, GCID: 41062509, BOARD: generic, EABI: aarch64, DATE: Mon Jun 16"
+
+
+def need(*programs: str) -> None:
+    """Skip the test where one of these is not installed."""
+    try:
+        for program in programs:
+            tool(program)
+    except ToolError as error:
+        pytest.skip(str(error))
 
 
 def fleet_folder(folder: Path, bundle: Path, *changes: tuple[str, str]) -> Path:

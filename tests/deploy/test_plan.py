@@ -12,7 +12,7 @@ from mirage.deploy.disk import DiskError
 from mirage.deploy.flashing import Order, Rim, flash_disk
 from mirage.deploy.fleet import load
 from mirage.deploy.plan import DevicePlan, plan
-from tests.deploy.fleets import EXAMPLE, fake_bsp, fleet_folder
+from tests.deploy.fleets import EXAMPLE, fake_bsp, fleet_folder, need
 
 
 def mirage(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -110,6 +110,7 @@ def test_what_cannot_be_flashed_is_one_line(file: Path, arguments: tuple[str, ..
 
 @pytest.fixture
 def loop(tmp_path: Path) -> object:
+    need("mkfs.vfat", "mcopy")
     target = tmp_path / "stick"
     target.write_bytes(bytes(2**20))
     if os.geteuid() != 0:

@@ -17,8 +17,7 @@ from mirage.deploy.materials import MaterialError, Materials, read_materials
 from mirage.deploy.seed import seed_of
 from mirage.deploy.seed_image import seed_image
 from mirage.deploy.seeding import write_seeds
-from mirage.deploy.tools import ToolError, tool
-from tests.deploy.fleets import CLAIM, EXAMPLE, fleet_folder, private_key
+from tests.deploy.fleets import CLAIM, EXAMPLE, fleet_folder, need, private_key
 from tests.deploy.schema import cloud_config_schema, cloud_init
 
 SECRET = Materials("CA\n", "CLOUD\n", CLAIM, "a radio's password")
@@ -34,14 +33,6 @@ def written(seed: dict[str, bytes]) -> dict[str, dict[str, str]]:
     files = user_data(seed)["write_files"]
     assert isinstance(files, list)
     return {each["path"]: each for each in files}
-
-
-def need(*programs: str) -> None:
-    try:
-        for program in programs:
-            tool(program)
-    except ToolError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture
