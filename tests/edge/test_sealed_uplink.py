@@ -300,3 +300,14 @@ def test_an_ack_that_came_too_late_is_heard_at_the_next_connection(
     assert [item.sequence for item in spool.pending(9)] == [2]
     assert cloud.order.count(0) == 1
     cloud.close()
+
+
+def test_what_is_announced_anew_comes_under_a_new_key(cloud: Cloud, spool: Spool, device: Device) -> None:
+    with at_work(device):
+        wait_for(lambda: len(cloud.births) == 1)
+        device.uplink.announce(birth_of(spool, "door", "yard"))
+        wait_for(lambda: len(cloud.births) == 2)
+        fill(spool, 0)
+        wait_for(lambda: spool.backlog().packets == 0)
+    assert [camera.name for camera in cloud.births[1].cameras] == ["door", "yard"]
+    assert cloud.births[0].wrapped_key != cloud.births[1].wrapped_key
