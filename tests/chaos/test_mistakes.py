@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mirage.bench.chaos.history import check
+from mirage.bench.chaos.checker import check
 from mirage.bench.chaos.run import Request, run
 from mirage.bench.chaos.settings import Mistake
 

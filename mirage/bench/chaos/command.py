@@ -2,16 +2,18 @@
 
 import shutil
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import msgspec
 
-from mirage.bench.chaos.history import Verdict, check
+from mirage.bench.chaos.checker import Verdict, check
 from mirage.bench.chaos.run import Outcome, Request, run
 from mirage.bench.report import Gate, Report
+from mirage.errors import InputError
 from mirage.progress import amount_shown
 
+_WITH_AGENT = 4  # of so many seeds, one run has the whole agent in it
 _TOLD = 50  # violations that a report spells out
 
 
@@ -20,12 +22,16 @@ def main(request: Request) -> Report:
 
     Where a rule is broken, the folder with all logs, stores and histories is kept, and the report names it.
     """
+    if request.clip is None and request.seed % _WITH_AGENT == 0:
+        request = replace(request, clip=_clip())
     folder = Path(tempfile.mkdtemp(prefix="mirage-chaos-"))
     kept = True
     try:
         with amount_shown("seconds", round(request.seconds)) as tick:
             outcome = run(request, folder, tick)
         verdict = check(outcome.history)
+        if outcome.agent is not None:
+            verdict = replace(verdict, violations=verdict.violations + outcome.agent.violations())
         (folder / "verdict.json").write_bytes(msgspec.json.encode(verdict))
         kept = bool(verdict.violations)
     except (KeyboardInterrupt, SystemExit):
@@ -55,6 +61,7 @@ def report(request: Request, outcome: Outcome, verdict: Verdict, kept: Path | No
         "starts": outcome.starts,
         "broker_crashes": outcome.broker_crashes,
         "boots": len(history.boots),
+        "agent_segments": None if outcome.agent is None else outcome.agent.logged,
         "captured": verdict.captured,
         "stored": verdict.stored,
         "stored_without_detail": verdict.stored_without_detail,
@@ -70,3 +77,13 @@ def report(request: Request, outcome: Outcome, verdict: Verdict, kept: Path | No
         f" --broker {request.broker} --envelope {request.envelope}",
     }
     return Report("chaos", gates, results)
+
+
+def _clip() -> Path | None:
+    """Give the clip of the demo, where it is installed."""
+    from mirage.demo.source import bunny
+
+    try:
+        return Path(bunny())
+    except (ImportError, InputError):
+        return None

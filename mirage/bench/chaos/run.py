@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mirage.bench.chaos.agent import judge, logged_segments
+from mirage.bench.chaos.checker import Violation
 from mirage.bench.chaos.damage import overwrite, waiting_in
-from mirage.bench.chaos.history import History
+from mirage.bench.chaos.history import History, Stored, StoredGap
 from mirage.bench.chaos.holdings import count_rows, read_birthless, read_claims, read_packets, reading
 from mirage.bench.chaos.journal import read_boots
 from mirage.bench.chaos.proxy import Weather
 from mirage.bench.chaos.schedule import Fault, Kind, Side, plan
-from mirage.bench.chaos.settings import TOPICS, Mistake
+from mirage.bench.chaos.settings import AGENT, TOPICS, Mistake
 from mirage.bench.chaos.stage import Stage
 
 _TICK_S = 0.05
@@ -37,6 +39,21 @@ class Request:
     segments_per_s: float = 12.0
     drain_s: float = 90.0
     mistake: Mistake = Mistake.NONE
+    clip: Path | None = None  # where there is one, the whole agent runs on it, too
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOutcome:
+    """What became of the whole agent."""
+
+    logged: int
+    packets: tuple[Stored, ...]
+    gaps: tuple[StoredGap, ...]
+    kills: int
+
+    def violations(self) -> tuple[Violation, ...]:
+        """Judge it."""
+        return tuple(judge(self.packets, self.gaps, self.logged, self.kills))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,7 @@ class Outcome:
     quarantined: int
     pending: int
     starts: Mapping[str, int]
+    agent: AgentOutcome | None
     broker_crashes: int
 
 
@@ -199,6 +217,11 @@ def _outcome(request: Request, stage: Stage, director: _Director, *, ended: bool
     with reading(stage.store) as database:
         packets, gaps = read_packets(database, TOPICS.device)
         claims, birthless = read_claims(database, TOPICS.device), read_birthless(database, TOPICS.device)
+        agent = None
+        if stage.agent is not None:
+            logged = logged_segments(stage.agent.log.read_text(errors="replace"))
+            stored, given_up = read_packets(database, AGENT.device)
+            agent = AgentOutcome(logged, tuple(stored), tuple(given_up), stage.agent.starts - 1)
         quarantined, pending = count_rows(database, "quarantine"), count_rows(database, "pending")
     return Outcome(
         History(
@@ -216,5 +239,6 @@ def _outcome(request: Request, stage: Stage, director: _Director, *, ended: bool
         quarantined,
         pending,
         {party.name: party.starts for party in stage.parties},
+        agent,
         stage.broker_crashes,
     )

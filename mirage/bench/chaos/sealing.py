@@ -21,27 +21,29 @@ from cryptography.hazmat.primitives.serialization import (
 
 from edge.keys import Keys
 from edge.session import PlainSession, SealedSession, Session
-from mirage.bench.chaos.settings import TOPICS, Settings
+from mirage.bench.chaos.settings import AGENT, AGENT_CAMERA, CAMERAS, TOPICS, Settings
 
 ROTATION_S = 7.0  # between two keys of a connection
+AGENT_KEY = "agent.key"
 DEVICE_KEY, CLOUD_KEY, CLOUD_PUBLIC = "device.key", "cloud.key", "cloud.pub"
 
 
-def make_keys(folder: Path, store: Path, cameras: tuple[str, ...]) -> None:
-    """Write the keys into a folder, and enrol the device in a store, made if it is not there."""
+def make_keys(folder: Path, store: Path) -> None:
+    """Write the keys into a folder, and enrol device and agent in a store, made if it is not there."""
     from cloud.enrolment import Enrolment, enrol
     from cloud.store import Store
 
-    device, cloud = generate_private_key(SECP256R1()), X25519PrivateKey.generate()
-    _write(folder / DEVICE_KEY, device)
+    cloud = X25519PrivateKey.generate()
     _write(folder / CLOUD_KEY, cloud)
     public = cloud.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (folder / CLOUD_PUBLIC).write_bytes(public)
     register = Store(f"sqlite:///{store}")
     try:
-        with register.write() as session:
-            now_ms = time.time_ns() // 1_000_000
-            enrol(session, Enrolment(TOPICS, cameras, device.public_key(), now_ms))
+        for name, topics, cameras in ((DEVICE_KEY, TOPICS, CAMERAS), (AGENT_KEY, AGENT, (AGENT_CAMERA,))):
+            own = generate_private_key(SECP256R1())
+            _write(folder / name, own)
+            with register.write() as session:
+                enrol(session, Enrolment(topics, cameras, own.public_key(), time.time_ns() // 1_000_000))
     finally:
         register.close()
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from wire.topics import DeviceTopics
 
 TOPICS = DeviceTopics("chaos", "bench", "device-1")
+AGENT, AGENT_CAMERA = DeviceTopics("chaos", "bench", "agent-1"), "clip"
 CAMERAS = ("door", "gate", "yard")
 KEEPALIVE_S = 4  # of both sides: half-open connections are found within a run of a minute
 RESEND_S = 4.0

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirage.bench.chaos.agent import write_config
 from mirage.bench.chaos.control import Control
 from mirage.bench.chaos.parties import BrokerParty, Party
 from mirage.bench.chaos.proxy import FaultProxy
 from mirage.bench.chaos.replay import Replayer
 from mirage.bench.chaos.schedule import Side
 from mirage.bench.chaos.sealing import CLOUD_KEY, make_keys
-from mirage.bench.chaos.settings import CAMERAS, Settings
+from mirage.bench.chaos.settings import Settings
 from mirage.bundles import bundle_folder
 from wire.bundle import Bundle
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 SMALL_SPOOL_BYTES = 24 * 1024  # what comes in 10 s: an outage makes it shed
 LARGE_SPOOL_BYTES = 4 * 1024 * 1024
+
+_AGENT_PATIENCE_S = 240.0  # it waits for a minute, and then for two, before it sends again
 
 _CLOUD = """\
 [broker]
@@ -67,6 +70,7 @@ class Stage:
             Side.CLOUD: Party("cloud", self._folder),
             Side.DEVICE: Party("device", self._folder),
         }
+        self.agent = None if request.clip is None else Party("agent", self._folder)
         self._back_s: dict[Side, float] = {}
         self._controls = {
             side: Control(self._folder / f"{side.value}.control") for side in (Side.DEVICE, Side.CLOUD)
@@ -82,7 +86,7 @@ class Stage:
 
     def __enter__(self) -> "Self":
         with ExitStack() as stack:
-            for party in self._parties.values():
+            for party in self.parties:
                 stack.callback(party.kill)
             self._broker.start()
             for proxy in self.proxies.values():
@@ -104,7 +108,7 @@ class Stage:
 
     @property
     def parties(self) -> tuple[Party, ...]:
-        return tuple(self._parties.values())
+        return (*self._parties.values(), *([] if self.agent is None else [self.agent]))
 
     def control(self, side: Side) -> Control:
         """Give the numbers that are shared with a process."""
@@ -120,6 +124,8 @@ class Stage:
             return False
         if not self._look_for_death(side):
             self._parties[side].kill()
+        if side is Side.DEVICE and self.agent is not None:
+            self.agent.kill()
         self._back_s[side] = back_s
         return True
 
@@ -149,6 +155,11 @@ class Stage:
             for side in (Side.BROKER, Side.CLOUD):
                 if self._look_for_death(side):
                     self._start(side)
+        if self.agent is not None:
+            if not self.agent.await_end(_AGENT_PATIENCE_S):
+                self.deaths.append(f"agent did not end: {self.agent.last_words()}")
+            elif self.agent.exit_code != 0:
+                self.deaths.append(f"agent ended with {self.agent.exit_code}: {self.agent.last_words()}")
         if ended and device.exit_code != 0:
             self.deaths.append(f"device ended with {device.exit_code}: {device.last_words()}")
         self._parties[Side.CLOUD].stop()
@@ -172,6 +183,8 @@ class Stage:
         if side is Side.BROKER:
             self._broker.start()
             return
+        if side is Side.DEVICE and self.agent is not None and self._request.clip is not None:
+            self._start_agent(self.agent, self._request.clip)
         module = [sys.executable, "-m", "mirage.bench.chaos"]
         if side is Side.CLOUD:
             module[-1] += ".cloud_process"
@@ -193,9 +206,15 @@ class Stage:
             arguments = [str(settings)]
         self._parties[side].start([*module, *arguments])
 
+    def _start_agent(self, agent: Party, clip: Path) -> None:
+        port = self.proxies[Side.DEVICE].port
+        config = write_config(self._folder, port, self._request.envelope, self._bundle, clip)
+        options = ["--config", str(config), "--drain-timeout", f"{self._request.drain_s + 600}", "-v"]
+        agent.start([sys.executable, "-m", "mirage", "edge", "run", *options])
+
     def _write_settings(self) -> Settings:
         if self._request.envelope == "sealed":
-            make_keys(self._folder, self.store, CAMERAS)
+            make_keys(self._folder, self.store)
         text = _CLOUD.format(
             key=json.dumps(CLOUD_KEY),
             port=self.proxies[Side.CLOUD].port,

@@ -4,17 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mirage.bench.chaos.history import (
-    Boot,
-    Captured,
-    Claim,
-    History,
-    Stored,
-    StoredGap,
-    Violation,
-    check,
-    ranges_text,
-)
+from mirage.bench.chaos.checker import Violation, check, ranges_text
+from mirage.bench.chaos.history import Boot, Captured, Claim, History, Stored, StoredGap
 from wire.gap import GapReason
 
 A, B = "0a" * 8, "0b" * 8
