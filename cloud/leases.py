@@ -7,7 +7,8 @@ The lease keeps two workers from doing the same work; the fence keeps two from p
 job must hold its current fence, in the transaction in which its clip becomes visible, so a worker that was
 asleep, cut off or declared dead by a clock that jumped finds that out there at the latest, and changes
 nothing. A clock that jumps forward costs a rendering that is done twice; one that jumps back, time until a
-dead worker's job is found.
+dead worker's job is found. A take is on disk before it is told: a fence that a power cut took back would be
+given out twice.
 
 Leases are compared by one clock (`database_ms`): with PostgreSQL workers are on many machines, so it is the
 database's; an SQLite file has all its workers on one machine, whose clock they share.

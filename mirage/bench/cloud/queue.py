@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import IO
 
+from sqlalchemy import update
+
+from cloud.schema import DeviceRow
 from cloud.store import Store
 from mirage.bench.cloud.postgres import NoPostgresError, Postgres, postgres
 from mirage.bench.cloud.stock import fill_with_jobs
@@ -18,6 +21,7 @@ from mirage.errors import DemoError
 
 WORKERS = (1, 2, 4, 8)
 _CAMERAS = 16
+_COMMITS = 100
 _TIMEOUT_S = 300.0
 
 
@@ -39,12 +43,27 @@ def _database(server: Postgres, number: int) -> str:
     return server.url(f"bench_{number}")
 
 
-def _each(new_store: Callable[[], str], jobs: int, done: Callable[[], None]) -> dict[str, dict[str, float]]:
-    results = {}
+def _each(new_store: Callable[[], str], jobs: int, done: Callable[[], None]) -> dict[str, object]:
+    results: dict[str, object] = {"commit_ms_median": _commit_ms(new_store())}
     for workers in WORKERS:
         results[f"workers_{workers}"] = _drain(new_store(), jobs, workers)
         done()
     return results
+
+
+def _commit_ms(url: str) -> float:
+    """Time the smallest transaction that reaches the disk: each job takes two, to take it and to close it."""
+    store = Store(url)
+    with store.write() as session:
+        session.add(DeviceRow(tenant="bench", site="bench", name="bench", seen_ms=0))
+    took_ms = []
+    for number in range(_COMMITS):
+        started_s = time.perf_counter()
+        with store.write() as session:
+            session.execute(update(DeviceRow).values(seen_ms=number))
+        took_ms.append((time.perf_counter() - started_s) * 1000)
+    store.close()
+    return statistics.median(took_ms)
 
 
 def _drain(url: str, jobs: int, workers: int) -> dict[str, float]:
