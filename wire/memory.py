@@ -103,6 +103,18 @@ class SceneCoder:
         tokens = self._model.decode_detail(detail[:1] + detail[start:], known.tokens)
         return Memory(tokens, known.written, known.details + 1)
 
+    @property
+    def coarse_planes(self) -> int:
+        return self._model.coarse_planes
+
+    @property
+    def planes(self) -> int:
+        return self._model.planes
+
+    def difference(self, tokens: Tokens, memory: Memory) -> NDArray[np.float64]:
+        """How wrong each cell (h, w) of a memory is; see TokenModel."""
+        return self._model.difference(tokens, memory.tokens)
+
     def _coarse(self, keyframe: Keyframe, memory: Memory | None, *, rests: bool) -> bytes | None:
         alone = bytes((keyframe.place,)) + self._model.encode_coarse(keyframe.tokens)
         if memory is None or keyframe.sequence <= memory.written:

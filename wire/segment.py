@@ -91,6 +91,22 @@ class Codec:
             layers |= self._appearance(segment, segment.tokens, previous, planes, left)
         return layers
 
+    @property
+    def coarse_planes(self) -> int:
+        """How many planes a picture has at least; 0 without tables for tokens."""
+        return 0 if self._scenes is None else self._scenes.coarse_planes
+
+    @property
+    def planes(self) -> int:
+        """How many planes a picture has at most; 0 without tables for tokens."""
+        return 0 if self._scenes is None else self._scenes.planes
+
+    def difference(self, tokens: NDArray[np.uint8], memory: Memory) -> NDArray[np.float64]:
+        """How wrong each cell (h, w) of a memory is, where tokens are right: more than 1 is visible."""
+        if self._scenes is None:
+            raise PacketError("there are tokens, but the bundle has no tables for them")
+        return self._scenes.difference(tokens, memory)
+
     def resolve(self, packet: Packet, previous: Segment | None) -> Segment:
         """Read a packet that follows `previous`, or raise PacketError."""
         layers = packet.layers

@@ -85,10 +85,14 @@ class TokenModel:
         return len(self._tables)
 
     def changed(self, tokens: Tokens, memory: Tokens) -> Mask:
-        """Which cells look different: the squared differences of coarse tokens, weighted, exceed 1."""
+        """Which cells look different: their `difference` exceeds 1."""
+        return np.asarray(self.difference(tokens, memory) > 1, np.bool_)
+
+    def difference(self, tokens: Tokens, memory: Tokens) -> NDArray[np.float64]:
+        """How different each cell (h, w) looks: the squared differences of coarse tokens, weighted."""
         coarse = self.coarse_planes
         apart = tokens[:coarse].astype(np.float64) - memory[:coarse]
-        return np.asarray(np.tensordot(self._weights, apart * apart, axes=1) > 1, np.bool_)
+        return np.asarray(np.tensordot(self._weights, apart * apart, axes=1), np.float64)
 
     def encode_coarse(self, tokens: Tokens) -> bytes:
         """Code the coarse planes of tokens (D, h, w), D at least `coarse_planes`."""
