@@ -6,14 +6,16 @@ rests the first keyframe of a scene, and that of each refresh, is sent twice as 
 by keeps it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 
+from edge.menu import Ceiling, Menu, Plan, menu_of
 from wire.packet import Layer, Packet
 from wire.segment import Codec, Segment
 
 REFRESH_MS = 60_000  # a receiver that lost a packet, or has just come, waits no longer than this
+Choose = Callable[[Menu], Plan]
 STILL_BYTES = 116  # with the 3 or 4 bytes of a clear header: 120 for a still minute
 
 
@@ -31,7 +33,10 @@ class Composer:
         refresh_ms: int = REFRESH_MS,
         sequences: Iterator[int] | None = None,
         still_bytes: int = STILL_BYTES,
+        choose: Choose | None = None,
     ) -> None:
+        """Send all that settings allow, or what `choose` picks of it."""
+        self._choose = choose
         self._codec = codec
         self._planes = planes
         self._refresh_ms = refresh_ms
@@ -76,13 +81,28 @@ class Composer:
             refresh=held is None,
             cut=segment.cut,
         )
+        if self._choose is not None:
+            return replace(packet, layers=self._choose(self._menu(segment, packet, held)).layers)
         if segment.still and self._planes != 0:
-            room = self._still_left - len(bytes(packet)) + 1  # of which the zero byte for "no layers" goes
+            room = self._still_room(packet)
             return replace(packet, layers=self._codec.layers(segment, held, None, room))
+        return replace(packet, layers=self._codec.layers(segment, held, self._depth(segment, held)))
+
+    def _menu(self, segment: Segment, packet: Packet, held: Segment | None) -> Menu:
+        planes = self._depth(segment, held)
+        planes = self._codec.planes if planes is None else planes
+        ceiling = Ceiling(planes, self._still_room(packet), _rests(segment))
+        return menu_of(segment, packet, held, self._codec, ceiling)
+
+    def _still_room(self, packet: Packet) -> int:
+        return self._still_left - len(bytes(packet)) + 1  # of which the zero byte for "no layers" goes
+
+    def _depth(self, segment: Segment, held: Segment | None) -> int | None:
+        """How many planes are sent where things move."""
         planes = self._planes
         if planes and segment.tokens is not None and (held is None or segment.cut) and _rests(segment):
-            planes = min(2 * planes, len(segment.tokens))
-        return replace(packet, layers=self._codec.layers(segment, held, planes))
+            return min(2 * planes, len(segment.tokens))
+        return planes
 
 
 def _rests(segment: Segment) -> bool:
