@@ -38,6 +38,11 @@ class Bundles:
         self.bundle(short_sha256)
         return self._codecs[short_sha256]
 
+    @property
+    def carries(self) -> bool:
+        """Tell whether a renderer that was needed so far lets clips go on from each other."""
+        return any(renderer.carries for renderer in self._renderers.values())
+
     def renderer(self, short_sha256: str) -> Renderer:
         """Give the bundle's renderer, or raise BundleError, RenderError."""
         bundle = self.bundle(short_sha256)

@@ -4,6 +4,7 @@ the next few by rank --> preferred: this worker's camera, then those that nobody
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import ARRAY, BigInteger, and_, bindparam, func, select
@@ -25,13 +26,20 @@ _DUE = (
     .where(_JOBS.c.state == "queued", _JOBS.c.not_before_ms <= bindparam("now_ms"))
     .limit(_AT_ONCE)
 )
-_BY_LANE = _DUE.order_by(_JOBS.c.lane, _JOBS.c.asked_ms, _JOBS.c.packet_id)
-_AGED = _DUE.where(_JOBS.c.asked_ms <= bindparam("aged_ms")).order_by(_JOBS.c.asked_ms, _JOBS.c.packet_id)
 _BUSY = (
     select(_PACKETS.c.camera_id)
     .join(_JOBS, _JOBS.c.packet_id == _PACKETS.c.id)
     .where(_JOBS.c.state == "running")
 )
+_BY_LANE = _DUE.order_by(_JOBS.c.lane, _JOBS.c.asked_ms, _JOBS.c.packet_id)
+_AGED = _DUE.where(_JOBS.c.asked_ms <= bindparam("aged_ms")).order_by(_JOBS.c.asked_ms, _JOBS.c.packet_id)
+_OTHERS_JOBS, _OTHERS_PACKETS = _JOBS.alias(), _PACKETS.alias()  # else it would speak of the job itself
+_AT_REST = _PACKETS.c.camera_id.not_in(
+    select(_OTHERS_PACKETS.c.camera_id)
+    .join(_OTHERS_JOBS, _OTHERS_JOBS.c.packet_id == _OTHERS_PACKETS.c.id)
+    .where(_OTHERS_JOBS.c.state == "running")
+)
+_BY_LANE_AT_REST, _AGED_AT_REST = _BY_LANE.where(_AT_REST), _AGED.where(_AT_REST)
 _IDS = bindparam("ids", type_=ARRAY(BigInteger))
 _FREE = (  # PostgreSQL's: what another worker has locked is passed over
     select(_JOBS.c.packet_id)
@@ -51,9 +59,21 @@ class Candidate(NamedTuple):
     asked_ms: int
 
 
-def choose(session: Session, now_ms: int, camera_id: int | None, *, fair: bool) -> Candidate | None:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a worker would like: one more job of its camera; in its turn, the oldest `fair`ly.
+
+    With `in_turn`, none of a camera that is being rendered: clips go on from each other.
+    """
+
+    camera_id: int | None = None
+    fair: bool = False
+    in_turn: bool = False
+
+
+def choose(session: Session, now_ms: int, wish: Wish) -> Candidate | None:
     """Choose a job, and lock it; None where there is none, or others have all that there are."""
-    found = _candidates(session, now_ms, camera_id, fair=fair)
+    found = _candidates(session, now_ms, wish)
     if found and session.get_bind().dialect.name == "postgresql":
         ids = [candidate.packet_id for candidate in found]
         free = session.connection().execute(_FREE, {"ids": ids}).scalar()
@@ -86,13 +106,15 @@ def is_queued(now_ms: int) -> ColumnElement[bool]:
     return and_(JobRow.state == "queued", JobRow.not_before_ms <= now_ms)
 
 
-def _candidates(session: Session, now_ms: int, camera_id: int | None, *, fair: bool) -> list[Candidate]:
+def _candidates(session: Session, now_ms: int, wish: Wish) -> list[Candidate]:
     connection = session.connection()
-    if fair:
-        aged = connection.execute(_AGED, {"now_ms": now_ms, "aged_ms": now_ms - AGED_MS}).all()
-        if aged:
-            return [Candidate(*row) for row in aged]
-    found = [Candidate(*row) for row in connection.execute(_BY_LANE, {"now_ms": now_ms})]
-    if len(found) < 2:
-        return found
-    return preferred(found, camera_id, frozenset(connection.execute(_BUSY).scalars()))
+    aged, by_lane = (_AGED_AT_REST, _BY_LANE_AT_REST) if wish.in_turn else (_AGED, _BY_LANE)
+    if wish.fair:
+        found = connection.execute(aged, {"now_ms": now_ms, "aged_ms": now_ms - AGED_MS}).all()
+        if found:
+            return [Candidate(*row) for row in found]
+    due = [Candidate(*row) for row in connection.execute(by_lane, {"now_ms": now_ms})]
+    if len(due) < 2:
+        return due
+    busy = frozenset[int]() if wish.in_turn else frozenset(connection.execute(_BUSY).scalars())
+    return preferred(due, wish.camera_id, busy)

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from cloud import lanes
-from cloud.candidates import choose, is_queued
+from cloud.candidates import Wish, choose, is_queued
 from cloud.clock import wall_ms
 from cloud.lanes import MAX_ATTEMPTS
 from cloud.registry import table_of
@@ -84,15 +84,14 @@ def is_due(session: Session, now_ms: int) -> bool:
     return session.scalar(select(JobRow.packet_id).where(or_(due, expired)).limit(1)) is not None
 
 
-def depth(session: Session, now_ms: int) -> int:
-    """Count the jobs that wait for a worker."""
-    return session.scalar(select(func.count()).select_from(JobRow).where(is_queued(now_ms))) or 0
+def depth(session: Session, now_ms: int, limit: int) -> int:
+    """Count the jobs that wait for a worker, up to `limit`."""
+    some = select(JobRow.packet_id).where(is_queued(now_ms)).limit(limit).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
 
 
-def take(
-    session: Session, worker: str, now_ms: int, *, camera_id: int | None = None, fair: bool = False
-) -> Lease | None:
-    """Take the next due job for `worker`; of those that are equally urgent rather one of `camera_id`.
+def take(session: Session, worker: str, now_ms: int, wish: Wish = Wish()) -> Lease | None:  # noqa: B008 -- frozen
+    """Take the next due job for `worker`, as far as possible one that it would like.
 
     Also puts back what others dropped dead over, and drops what comes too late. Of two workers on PostgreSQL
     neither waits for the other: each takes what the other has not locked.
@@ -102,7 +101,7 @@ def take(
     if connection.execute(_OVERDUE, {"now_ms": now_ms}).first() is not None:
         reclaim(session, now_ms)
         drop_late(session, now_ms)
-    chosen = choose(session, now_ms, camera_id, fair=fair)
+    chosen = choose(session, now_ms, wish)
     if chosen is None:
         return None
     values = {"b_id": chosen.packet_id, "now_ms": now_ms, "lease": now_ms + LEASE_MS, "name": worker}

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from cloud import leases
 from cloud.bundles import Bundles
 from cloud.cancelling import Cancelled
+from cloud.candidates import Wish
 from cloud.clock import Clock, wall_ms
 from cloud.crew import attempt
 from cloud.heartbeat import Heartbeat
@@ -63,6 +64,7 @@ class Worker:
         self._clock = wall_ms if clock is None else clock
         self._lease_ms: SessionClock = database_ms if clock is None else lambda _session: self._clock()
         self._maker = Maker(store, objects, bundles, policy, self._clock, anchors)
+        self._bundles = bundles
         self._name = name
         self._taken = 0
         self._camera_id: int | None = None
@@ -98,8 +100,8 @@ class Worker:
             if not leases.is_due(session, self._lease_ms(session)):
                 return None
         with self._store.write() as session:
-            now_ms, fair = self._lease_ms(session), is_fair(self._taken)
-            lease = leases.take(session, self._name, now_ms, camera_id=self._camera_id, fair=fair)
+            wish = Wish(self._camera_id, is_fair(self._taken), self._bundles.carries)
+            lease = leases.take(session, self._name, self._lease_ms(session), wish)
         if lease is not None:
             self._taken, self._camera_id = self._taken + 1, lease.camera_id
         return lease

@@ -18,7 +18,7 @@ import structlog
 
 from cloud import leases
 from cloud.crew import attempt
-from cloud.engine.bounds import Bounds, Size, wanted
+from cloud.engine.bounds import JOBS_EACH, Bounds, Size, wanted
 from cloud.engine.remote import Host, Place
 from cloud.leases import database_ms
 from cloud.render.renderer import LostRendererError
@@ -89,7 +89,7 @@ class Fleet:
     def _look(self) -> None:
         try:
             with self._store.read() as session:
-                waiting = leases.depth(session, database_ms(session))
+                waiting = leases.depth(session, database_ms(session), self._bounds.most * JOBS_EACH)
         except StoreError as error:
             log.warning("cannot see how much waits", error=str(error))
             return

@@ -30,7 +30,7 @@ from wire.policy import Policy
 from wire.segment import Segment
 
 _POLL_S = 0.1  # how soon a rendering that nobody wants any more is given up
-_GIVE_UP_S = 60.0  # how long a renderer may take to its next step; then its actor is ended
+_GIVE_UP_S = 30.0  # how long a renderer may take to its next step; then its actor is ended
 
 log = structlog.get_logger()
 

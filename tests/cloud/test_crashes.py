@@ -1,11 +1,12 @@
 """Workers that die, sleep or meet a store that is down: every job ends once, and nothing is left behind."""
 
+import json
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar, get_args
@@ -23,14 +24,15 @@ from cloud.crew import Crew
 from cloud.lanes import pause_ms
 from cloud.leases import LEASE_MS
 from cloud.objects import Objects
-from cloud.render.renderer import Context, never
+from cloud.render.clip import fingerprint
+from cloud.render.renderer import Context, Renderer, never
 from cloud.store import Store
 from cloud.worker import Worker
 from mirage.bench.cloud.postgres import Postgres
 from tests.bundles import CAPTIONS
 from tests.cloud.crashing import Window
 from tests.cloud.desk import NOW_MS, Desk
-from tests.cloud.sample import Device, MeanRenderer
+from tests.cloud.sample import CarryingRenderer, Device, MeanRenderer
 from tests.cloud.studio import CAMERA_ID, Studio
 from tests.cloud.waiting import until
 from tests.postgres import Cluster
@@ -133,6 +135,16 @@ def test_many_workers_render_each_segment_once(any_store: Store, tmp_path: Path,
     assert sorted(asked) == list(range(20))
 
 
+def test_clips_of_a_camera_go_on_from_each_other_whoever_makes_them(
+    any_store: Store, tmp_path: Path, bundle: Bundle
+) -> None:
+    film(any_store, bundle, 10)
+    at_work(any_store, tmp_path / "objects", bundle, [CarryingRenderer() for _ in range(3)], lambda: None)
+    segments = Catalog(any_store).segments(CAMERA_ID)[::-1]
+    said = [json.loads(segment.clip.provenance) for segment in segments if segment.clip is not None]
+    assert [each["continues"] for each in said] == [None, *map(fingerprint, said[:-1])]
+
+
 def test_a_database_is_killed_under_load_and_every_job_ends_once(
     cluster: Cluster, tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,7 +187,7 @@ def test_a_store_that_is_locked_for_a_while_costs_nothing_but_time(
 
 
 def at_work(
-    store: Store, folder: Path, bundle: Bundle, renderers: list[Counting], meanwhile: Callable[[], None]
+    store: Store, folder: Path, bundle: Bundle, renderers: Sequence[Renderer], meanwhile: Callable[[], None]
 ) -> None:
     """Run a worker for each renderer, and `meanwhile`, until all is done. Their clock is 30 times as fast."""
     objects, crew, stop = Objects(str(folder)), Crew(), threading.Event()
@@ -194,7 +206,7 @@ def at_work(
         thread.join(30)
 
 
-def _always(renderer: MeanRenderer) -> Callable[[Bundle, int], MeanRenderer]:
+def _always(renderer: Renderer) -> Callable[[Bundle, int], Renderer]:
     return lambda _bundle, _threads: renderer
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 
 from cloud import leases
+from cloud.candidates import Wish
 from cloud.lanes import AGED_MS, FAIR_EVERY, Lane, is_fair, pause_ms, rank
 from cloud.schema import JobRow, PacketRow
 from cloud.store import Store
@@ -76,7 +77,7 @@ def test_the_database_orders_as_the_rank_says(
     expected = sorted(rank(lane, asked, ids[n], NOW_MS, fair=fair) for n, (lane, asked) in enumerate(jobs))
     with any_store.write() as session:
         session.execute(insert(JobRow), rows)
-        taken = [leases.take(session, "worker", NOW_MS, fair=fair) for _ in jobs]
+        taken = [leases.take(session, "worker", NOW_MS, Wish(fair=fair)) for _ in jobs]
     assert [lease and lease.packet_id for lease in taken] == [place[-1] for place in expected]
 
 

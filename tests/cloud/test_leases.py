@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from cloud import jobs, leases
-from cloud.candidates import Candidate, preferred
+from cloud.candidates import Candidate, Wish, preferred
 from cloud.lanes import MAX_ATTEMPTS, Lane, pause_ms
 from cloud.leases import LEASE_MS, Lease, LeaseLostError
 from cloud.schema import JobRow
@@ -20,9 +20,9 @@ def ask(store: Store, *packet_ids: int, lane: Lane = Lane.BACKFILL, late_ms: int
             jobs.enqueue(session, packet_id, NOW_MS, lane=lane, late_ms=late_ms)
 
 
-def take(store: Store, now_ms: int = NOW_MS, worker: str = "a", camera_id: int | None = None) -> Lease | None:
+def take(store: Store, now_ms: int = NOW_MS, worker: str = "a", wish: Wish = Wish()) -> Lease | None:  # noqa: B008
     with store.write() as session:
-        return leases.take(session, worker, now_ms, camera_id=camera_id)
+        return leases.take(session, worker, now_ms, wish)
 
 
 def taken(store: Store, now_ms: int = NOW_MS, worker: str = "a") -> Lease:
@@ -251,7 +251,7 @@ def test_a_worker_stays_with_its_camera(any_store: Store) -> None:
     ask(any_store, *packets)
     first = taken(any_store)
     assert first.packet_id == packets[0]
-    second = take(any_store, camera_id=first.camera_id)
+    second = take(any_store, wish=Wish(first.camera_id))
     assert second is not None
     assert second.packet_id == packets[2]
 
@@ -260,6 +260,23 @@ def test_a_worker_prefers_a_camera_that_no_other_renders(any_store: Store) -> No
     packets = file_packets(any_store, 1, 1, 2)
     ask(any_store, *packets)
     assert [taken(any_store).packet_id for _ in packets] == [packets[0], packets[2], packets[1]]
+
+
+def test_where_clips_go_on_from_each_other_a_camera_is_rendered_by_one_worker_at_a_time(
+    any_store: Store,
+) -> None:
+    packets = file_packets(any_store, *(1 for _ in range(20)), 2)
+    ask(any_store, *packets)
+    wish = Wish(in_turn=True)
+    first, other = take(any_store, wish=wish), take(any_store, wish=wish)
+    assert first is not None
+    assert other is not None
+    assert (first.packet_id, other.packet_id) == (packets[0], packets[-1]), "far behind the first"
+    assert take(any_store, wish=wish) is None
+    finish(any_store, first)
+    second = take(any_store, wish=wish)
+    assert second is not None
+    assert second.packet_id == packets[1]
 
 
 def test_staying_with_a_camera_costs_nobody_else_more_than_a_moment() -> None:
@@ -288,3 +305,11 @@ def test_leases_are_timed_by_the_database(any_store: Store) -> None:
         first, second = leases.database_ms(session), leases.database_ms(session)
     assert 0 <= second - first < 60_000
     assert first > NOW_MS - 10**12
+
+
+def test_how_much_waits_is_counted_up_to_a_limit(any_store: Store) -> None:
+    packets = file_packets(any_store, *range(4))
+    ask(any_store, *packets)
+    taken(any_store)
+    with any_store.read() as session:
+        assert [leases.depth(session, NOW_MS, limit) for limit in (2, 9)] == [2, 3]

@@ -8,6 +8,7 @@ import sys
 import time
 
 from cloud import leases
+from cloud.candidates import Wish
 from cloud.lanes import is_fair
 from cloud.leases import database_ms
 from cloud.store import Store
@@ -30,7 +31,7 @@ def _one(store: Store, count: int) -> float | None:
     """Take one job and close it: two transactions, both on disk; give milliseconds, or None without a job."""
     started_s = time.perf_counter()
     with store.write() as session:
-        lease = leases.take(session, "bench", database_ms(session), fair=is_fair(count))
+        lease = leases.take(session, "bench", database_ms(session), Wish(fair=is_fair(count)))
     if lease is None:
         return None
     with store.write() as session:
