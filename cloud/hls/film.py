@@ -9,31 +9,29 @@ Clips of the same size and rate have the same init segment, which the hash of it
 
 import hashlib
 import io
-import math
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias, cast
 
 import av
 import av.error
 import numpy as np
-from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from cloud.hls.boxes import BoxError, at_time, base_time, split
+from cloud.hls.groups import PIECE_S, GroupError, VideoPacket, grouped, ticks_of
 from cloud.render.mark import TEXT
 from cloud.render.mp4 import Mp4Writer, OutputError
 
-PIECE_S = 2  # what clips are cut to: their keyframes are at most that far apart (cloud.render.mp4)
-_LONGEST_S = Fraction(5, 2)  # more would be rounded up beyond PIECE_S, which players hold us to
-# Without the bit rate, which would tell the inits of two clips apart.
-_MUXER = {"movflags": "cmaf+frag_keyframe+empty_moov+skip_trailer", "write_btrt": "0"}
-
-VideoPacket: TypeAlias = "Packet[VideoStream]"
+TIMESCALE = 90_000  # of all films: FFmpeg's HLS client keeps to that of the first init segment
+_MUXER = {
+    "movflags": "cmaf+frag_keyframe+empty_moov+skip_trailer",
+    "video_track_timescale": str(TIMESCALE),
+    "write_btrt": "0",  # the bit rate would tell the inits of two clips apart
+}
 
 
 class FilmError(ValueError):
@@ -74,15 +72,16 @@ def cut(clip: bytes) -> Film:
             if rate is None:
                 raise FilmError(f"a clip of {len(clip)} bytes has no frame rate")
             packets = [packet for packet in source.demux(stream) if packet.size]
-            groups = list(_merged(_groups(packets, timescale), timescale))
+            whole = round(Fraction(ticks_of(packets) * TIMESCALE, timescale))
+            groups = grouped(packets, timescale, stream.codec_context.extradata or b"")
             _write(film, stream, [packet for group in groups for packet in group])
         init, fragments = split(film.getvalue())
-        pieces = _pieces(fragments, sum(_ticks(group) for group in groups))
-    except (IndexError, OSError, BoxError, av.error.FFmpegError) as error:
+        pieces = _pieces(fragments, whole)
+    except (IndexError, OSError, BoxError, GroupError, av.error.FFmpegError) as error:
         raise FilmError(f"a clip of {len(clip)} bytes cannot be cut: {error}") from error
     if len(pieces) != len(groups):
         raise FilmError(f"{len(pieces)} fragments were made of {len(groups)} groups of pictures")
-    return Film(init, hashlib.sha256(init).hexdigest()[:16], timescale, rate, tuple(pieces))
+    return Film(init, hashlib.sha256(init).hexdigest()[:16], TIMESCALE, rate, tuple(pieces))
 
 
 def hold(film: Film) -> Film:
@@ -123,52 +122,6 @@ def _timescale(stream: VideoStream) -> int:
     if base is None or base.numerator != 1:
         raise FilmError(f"a clip whose time counts in {base} s")
     return base.denominator
-
-
-def _ticks(group: Sequence[VideoPacket]) -> int:
-    return sum(packet.duration or 0 for packet in group)
-
-
-def _groups(packets: Sequence[VideoPacket], timescale: int) -> Iterator[list[VideoPacket]]:
-    """Group packets by the keyframe that they hang on; a single one that lasts too long is repeated."""
-    starts = [index for index, packet in enumerate(packets) if packet.is_keyframe]
-    if not starts or starts[0] != 0:
-        raise FilmError("a clip that does not begin with a keyframe")
-    for start, end in zip(starts, [*starts[1:], len(packets)], strict=True):
-        group = list(packets[start:end])
-        seconds = Fraction(_ticks(group), timescale)
-        if seconds <= _LONGEST_S:
-            yield group
-        elif len(group) == 1:
-            yield from ([copy] for copy in _repeated(group[0], math.ceil(seconds / PIECE_S)))
-        else:
-            raise FilmError(f"keyframes {float(seconds):.1f} s apart, at most {PIECE_S} can be cut")
-
-
-def _merged(groups: Iterable[list[VideoPacket]], timescale: int) -> Iterator[list[VideoPacket]]:
-    """Put groups together up to PIECE_S. Inside, keyframes are not called so: the muxer would cut there."""
-    merged: list[VideoPacket] = []
-    for group in groups:
-        if merged and _ticks(merged) + _ticks(group) > PIECE_S * timescale:
-            yield merged
-            merged = []
-        if merged:
-            group[0].is_keyframe = False
-        merged += group
-    if merged:
-        yield merged
-
-
-def _repeated(packet: VideoPacket, count: int) -> Iterator[VideoPacket]:
-    """Show a packet's picture `count` times, for as long in all."""
-    whole, first = packet.duration or 0, packet.pts or 0
-    for index in range(count):
-        begin, end = whole * index // count, whole * (index + 1) // count
-        copy = cast("VideoPacket", Packet(bytes(packet)))  # it gets its stream when it is written
-        copy.time_base, copy.is_keyframe = packet.time_base, True
-        copy.pts = copy.dts = first + begin
-        copy.duration = end - begin
-        yield copy
 
 
 def _pieces(fragments: Sequence[bytes], whole: int) -> list[Piece]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cloud.hls.film import PIECE_S
+from cloud.hls.groups import PIECE_S
 from cloud.hls.reel import Fragment
 
 TARGET_S = PIECE_S

@@ -39,12 +39,16 @@ class Recording:
 
 
 class Recorded:
-    """Shows intervals of cameras, asking for what is not rendered yet. Safe to share between threads."""
+    """Shows intervals of cameras of at most `most` segments, asking for what is not rendered yet.
 
-    def __init__(self, store: Store, films: Films, clock: Clock = wall_ms) -> None:
+    Safe to share between threads.
+    """
+
+    def __init__(self, store: Store, films: Films, clock: Clock = wall_ms, most: int = MOST) -> None:
         self._store = store
         self._films = films
         self._clock = clock
+        self._most = most
 
     def recording(self, camera_id: int, from_ms: int, to_ms: int) -> Recording:
         """Give what a camera's segments show that touch an interval. Raises IntervalError, ObjectsError."""
@@ -92,12 +96,12 @@ class Recorded:
             .where(SegmentRow.camera_id == camera_id, SegmentRow.start_ms > from_ms - 65_536)
             .where(SegmentRow.start_ms < to_ms, SegmentRow.start_ms + SegmentRow.duration_ms > from_ms)
             .order_by(SegmentRow.start_ms, SegmentRow.packet_id)
-            .limit(MOST + 1)
+            .limit(self._most + 1)
         )
         with self._store.read() as session:
             rows: list[_Row] = [(segment, state, clip) for segment, state, clip in session.execute(query)]
-        if len(rows) > MOST:
-            raise IntervalError(f"more than {MOST} segments between {from_ms} and {to_ms}")
+        if len(rows) > self._most:
+            raise IntervalError(f"more than {self._most} segments between {from_ms} and {to_ms}")
         return rows
 
     def _ask(self, packet_ids: Sequence[int]) -> None:

@@ -11,7 +11,8 @@ from fastapi.responses import HTMLResponse
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.cloud.desk import Desk
-from tests.cloud.hls.theatre import Theatre, filming, theatre
+from tests.cloud.hls.cinema import clip
+from tests.cloud.hls.theatre import FRAMES, Theatre, filming, theatre
 from tests.cloud.sample import Device
 from tests.cloud.waiting import until
 
@@ -91,6 +92,20 @@ def test_it_plays_on_where_something_was_left_out(house: Theatre, page: Page, de
     with filming(house, device, renders=lambda packet_id: packet_id % 4 != 2):
         until(lambda: len(shown(page)) >= 6, timeout_s=60)
     assert not {2, 6, 10, 14} & set(shown(page))
+    assert page.evaluate("() => video.error") is None
+
+
+def test_it_plays_on_where_the_size_changes(house: Theatre, page: Page, device: Device) -> None:
+    """The bundle of a device may change, and with it the size of its clips."""
+
+    def render_large(packet_id: int) -> bool:
+        if packet_id >= 6:
+            house.cinema.render(packet_id, clip(100, FRAMES, width=96))
+        return packet_id < 6
+
+    with filming(house, device, renders=render_large):
+        until(lambda: page.evaluate("() => video.videoWidth") == 96, timeout_s=60)
+        until(lambda: len([number for number in shown(page) if number >= 6]) >= 3)
     assert page.evaluate("() => video.error") is None
 
 

@@ -98,6 +98,18 @@ def test_an_interval_grows_while_it_is_rendered(house: Theatre, device: Device) 
     assert whole.replace("VOD", "EVENT").startswith(text), "what was listed stays"
 
 
+def test_ffmpeg_plays_on_where_the_size_changes(house: Theatre, device: Device) -> None:
+    film(house, device, 4)
+    for number in (3, 4):
+        house.cinema.render(number, clip(level_of(number), 20, width=96))
+    query = f"from_ms={BOOT_WALL_MS}&to_ms={BOOT_WALL_MS + 8_000}"
+    with av.open(f"{house.address}{BELOW}/clips.m3u8?{query}", "r", timeout=20) as source:
+        shown = [(frame.width, frame.height, frame.time or 0.0) for frame in source.decode(video=0)]
+    assert [(width, height) for width, height, _ in shown] == [(64, 36)] * 40 + [(96, 36)] * 40
+    times = [time for _, _, time in shown]
+    assert all(0.05 < after - before < 0.25 for before, after in pairwise(times))
+
+
 def test_what_failed_is_left_out_of_an_interval(house: Theatre, device: Device) -> None:
     film(house, device, 5, but=3)
     house.http.get(f"{BELOW}/clips.m3u8", params=INTERVAL)
