@@ -49,6 +49,11 @@ def of_another_topic(scene: Scene) -> bytes:
     return birth_with_key(scene.stage.world, scene.door.device_key, YARD, made)
 
 
+def that_names_another_device(scene: Scene) -> bytes:
+    made = replace(scene.door.birth("fake"), device=YARD.device)
+    return birth_with_key(scene.stage.world, scene.door.device_key, DOOR, made)
+
+
 def of_another_device(scene: Scene) -> bytes:
     return scene.birth_of(scene.yard)
 
@@ -89,6 +94,7 @@ def with_its_key_under_another_id(scene: Scene) -> bytes:
         with_another_clock,
         signed_by_another_device,
         of_another_topic,
+        that_names_another_device,
         of_another_device,
         with_the_signature_of_another_birth,
         with_a_key_for_another_cloud,

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tests.edge.cloud import wait_for
 from tests.security.device import Edge
+from tests.security.forging import signed
 from tests.security.stage import mastered, staged
 from tests.security.world import DOOR, World
 
@@ -21,12 +24,13 @@ def test_a_boot_that_never_was_online_is_understood_and_does_not_become_the_curr
             door.say(2)
             door.delivered()
             births = master.recorded(DOOR.birth, 2)
-            master.flood(DOOR.birth, births[:1])
+            late = replace(door.birth("yard"), boot_id="0" * 16)
+            master.flood(DOOR.birth, (births[0], signed(door.device_key, DOOR, late, 0, None)))
             assert stage.answer(stage.ask(door))[0] == "answered"
         facts, refused = stage.facts(), stage.refused()
         door.close()
     assert refused == {}
-    assert sorted(facts.births) == sorted([(DOOR.device, offline), (DOOR.device, door.boot_hex)])
+    assert {boot for _, boot in facts.births} == {offline, "0" * 16, door.boot_hex}
     assert None not in facts.births.values()
     assert facts.current[DOOR.device] == door.boot_hex
     assert facts.keys.keys() == {(DOOR.device, door.boot_hex)}
