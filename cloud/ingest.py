@@ -27,6 +27,7 @@ from cloud.subscription import Subscription
 
 BATCH = 512  # messages in one transaction: a commit costs as much as dozens of them
 DERIVING_SHARE = 0.1  # of the time, while messages never cease to come
+FAREWELL_S = 5.0  # how long what still comes is stored after `stop`
 _WAIT_S = 0.1
 _STORE_RETRY_S = 1.0
 
@@ -85,7 +86,8 @@ class Ingest:
                 self._derive(taken)
                 self._answering.work(self._subscription)
             # rumqttd 0.20 panics when the last of a group leaves with messages unacknowledged.
-            while self._take(stop):
+            end_s = time.monotonic() + FAREWELL_S
+            while self._take(stop) and time.monotonic() < end_s:
                 pass
             self._answering.work(self._subscription, hurry=True)
         finally:
