@@ -1,12 +1,14 @@
 """Ingest over a real broker when someone floods it, poisons it, or shares its work."""
 
 import contextlib
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
+from cloud import ingest as ingests_module
 from cloud.births import Births
 from cloud.config import Broker, Limits
 from cloud.inbox import Inbox
@@ -173,3 +175,23 @@ def test_a_birth_alone_is_answered_with_the_time(
         until(lambda: bool(opened(device, frames)))
     (ack,) = opened(device, frames)
     assert (ack.boots, ack.cloud_ms > 0) == ({}, True)
+
+
+def test_an_ingest_ends_although_messages_never_cease_to_come(
+    broker: LoopbackBroker, store: Store, bundle: Bundle, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingests_module, "FAREWELL_S", 0.1)
+    ingest, over = plain_ingest(settings(broker), store, plain_inbox(store), bundle), threading.Event()
+
+    def talk() -> None:
+        while not over.is_set():
+            peer.publish(device.topics.state, b"nonsense")
+
+    with connected(broker.port, "device") as peer:
+        talker = threading.Thread(target=talk, name="talker")
+        with running(ingest):
+            until(lambda: ingest.trouble is None)
+            talker.start()
+            until(lambda: ingest.counts.get(Outcome.QUARANTINED, 0) > 0)
+        over.set()
+        talker.join()
