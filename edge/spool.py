@@ -109,8 +109,7 @@ class Spool:
                 self._limit_bytes = max(self._limit_bytes, self._shelf.backlog.used_bytes)  # it did not help
             if self._full_s is not None:
                 self._shorten_log()  # before it has grown: what is in it needs room in the file
-            dropped = self._shelf.backlog.dropped - dropped
-            if dropped:
+            if dropped := self._shelf.backlog.dropped - dropped:
                 log.warning("spool is full: oldest packets dropped", packets=dropped, path=str(self._path))
             self._current = Current(self.boot_id, max(sequence, self._current.last), camera)
 
@@ -169,8 +168,8 @@ class Spool:
     def settled(self, age_s: float) -> int:
         """Give the last position of an earlier boot, or of what has waited for `age_s`; 0 for none."""
         with self._lock:
-            before_s = self._now_s() - age_s
-            return self._attempt(lambda: census.settled(self._database, self.boot_id, before_s)) or 0
+            before = (self.boot_id, self._now_s() - age_s)
+            return self._attempt(lambda: census.settled(self._database, *before)) or 0
 
     def oldest_s(self) -> float:
         """Tell for how long the oldest packet or gap record has waited."""
