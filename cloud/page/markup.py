@@ -85,7 +85,14 @@ def _thumb(segment: SegmentView) -> str:
     if segment.clip is not None:
         return f'<img src="{escape(segment.clip.poster)}" alt="" loading="lazy">'
     words = {"queued": "waiting", "running": "rendering…", "failed": "failed", "cancelled": "cancelled"}
-    return f'<span class="no-thumb render-{_name(segment.render)}">{words.get(segment.render, "▶")}</span>'
+    word = words.get(segment.render, "▶")
+    plate = f'<span class="no-thumb render-{_name(segment.render)}">{word}</span>'
+    if segment.fault is not None:
+        return plate
+    # The keyframe lies over the plate, and what is told over both; where there is none, the plate is seen.
+    keyframe = f'<img src="/api/v1/segments/{segment.id}/thumb.jpg" alt="" loading="lazy">'
+    told = "" if word == "▶" else f'<span class="told">{word}</span>'
+    return plate + keyframe + told
 
 
 def _tags(segment: SegmentView) -> str:

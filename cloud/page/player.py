@@ -83,9 +83,8 @@ class Player:
     def rewind(self) -> None:
         """Scroll to the player, where it is not in view, and play from the start whatever is shown next."""
         self._source = None
-        self._in_browser(
-            'video.scrollIntoView({behavior: "smooth", block: "nearest"}); video.currentTime = 0'
-        )
+        # At once: a smooth scroll ends where it is when the page changes below it.
+        self._in_browser('video.scrollIntoView({block: "nearest"}); video.currentTime = 0')
 
     def _describe(self, segment: SegmentView, camera: CameraView | None, tz: timezone) -> None:
         self._heading.set_text(wording.heading(segment))
