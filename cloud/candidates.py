@@ -33,12 +33,7 @@ _BUSY = (
 )
 _BY_LANE = _DUE.order_by(_JOBS.c.lane, _JOBS.c.asked_ms, _JOBS.c.packet_id)
 _AGED = _DUE.where(_JOBS.c.asked_ms <= bindparam("aged_ms")).order_by(_JOBS.c.asked_ms, _JOBS.c.packet_id)
-_OTHERS_JOBS, _OTHERS_PACKETS = _JOBS.alias(), _PACKETS.alias()  # else it would speak of the job itself
-_AT_REST = _PACKETS.c.camera_id.not_in(
-    select(_OTHERS_PACKETS.c.camera_id)
-    .join(_OTHERS_JOBS, _OTHERS_JOBS.c.packet_id == _OTHERS_PACKETS.c.id)
-    .where(_OTHERS_JOBS.c.state == "running")
-)
+_AT_REST = _PACKETS.c.camera_id.not_in(bindparam("busy", expanding=True))
 _BY_LANE_AT_REST, _AGED_AT_REST = _BY_LANE.where(_AT_REST), _AGED.where(_AT_REST)
 _IDS = bindparam("ids", type_=ARRAY(BigInteger))
 _FREE = (  # PostgreSQL's: what another worker has locked is passed over
@@ -108,13 +103,12 @@ def is_queued(now_ms: int) -> ColumnElement[bool]:
 
 def _candidates(session: Session, now_ms: int, wish: Wish) -> list[Candidate]:
     connection = session.connection()
+    busy = frozenset(connection.execute(_BUSY).scalars())
     aged, by_lane = (_AGED_AT_REST, _BY_LANE_AT_REST) if wish.in_turn else (_AGED, _BY_LANE)
+    given: dict[str, object] = {"now_ms": now_ms} | ({"busy": sorted(busy)} if wish.in_turn else {})
     if wish.fair:
-        found = connection.execute(aged, {"now_ms": now_ms, "aged_ms": now_ms - AGED_MS}).all()
+        found = connection.execute(aged, given | {"aged_ms": now_ms - AGED_MS}).all()
         if found:
             return [Candidate(*row) for row in found]
-    due = [Candidate(*row) for row in connection.execute(by_lane, {"now_ms": now_ms})]
-    if len(due) < 2:
-        return due
-    busy = frozenset[int]() if wish.in_turn else frozenset(connection.execute(_BUSY).scalars())
+    due = [Candidate(*row) for row in connection.execute(by_lane, given)]
     return preferred(due, wish.camera_id, busy)

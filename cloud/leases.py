@@ -17,7 +17,7 @@ database's; an SQLite file has all its workers on one machine, whose clock they 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Update, and_, bindparam, func, or_, select, text, update
+from sqlalchemy import Update, and_, bindparam, func, or_, select, text, union_all, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -33,16 +33,10 @@ BEAT_S = LEASE_MS / 1000 / 3  # two beats may be lost
 _DATABASE_MS = text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 
 _JOBS = table_of(JobRow)
-_OVERDUE = (
-    select(_JOBS.c.packet_id)
-    .where(
-        or_(
-            and_(_JOBS.c.state == "running", _JOBS.c.lease_ms <= bindparam("now_ms")),
-            and_(_JOBS.c.late_ms <= bindparam("now_ms"), _JOBS.c.state == "queued"),
-        )
-    )
-    .limit(1)
-)
+_OVERDUE = union_all(
+    select(_JOBS.c.packet_id).where(_JOBS.c.state == "running", _JOBS.c.lease_ms <= bindparam("now_ms")),
+    select(_JOBS.c.packet_id).where(_JOBS.c.state == "queued", _JOBS.c.late_ms <= bindparam("now_ms")),
+).limit(1)
 _TAKE = (
     update(_JOBS)
     .where(_JOBS.c.packet_id == bindparam("b_id"))

@@ -183,7 +183,7 @@ class JobRow(Base):
         Index(None, "state", "lane", "asked_ms", "packet_id"),
         Index(None, "state", "asked_ms"),
         Index(None, "state", "changed_ms"),
-        Index("ix_jobs_late_ms", "late_ms", sqlite_where=_LATE, postgresql_where=_LATE),
+        Index(None, "state", "late_ms", sqlite_where=_LATE, postgresql_where=_LATE),
     )
 
     packet_id: Mapped[int] = mapped_column(ForeignKey("packets.id"), primary_key=True)

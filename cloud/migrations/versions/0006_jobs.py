@@ -34,7 +34,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_jobs_state_asked_ms", "jobs", ["state", "asked_ms"])
     op.create_index("ix_jobs_state_changed_ms", "jobs", ["state", "changed_ms"])
-    op.create_index("ix_jobs_late_ms", "jobs", ["late_ms"], sqlite_where=_LATE, postgresql_where=_LATE)
+    op.create_index(
+        "ix_jobs_state_late_ms", "jobs", ["state", "late_ms"], sqlite_where=_LATE, postgresql_where=_LATE
+    )
 
 
 def downgrade() -> None:
@@ -43,7 +45,7 @@ def downgrade() -> None:
     op.execute("UPDATE jobs SET urgent = (lane = 0)")
     op.execute("UPDATE jobs SET state = 'failed' WHERE state = 'dead'")
     op.execute("UPDATE jobs SET state = 'cancelled' WHERE state = 'late'")
-    for name in ("state_lane_asked_ms_packet_id", "state_asked_ms", "state_changed_ms", "late_ms"):
+    for name in ("state_lane_asked_ms_packet_id", "state_asked_ms", "state_changed_ms", "state_late_ms"):
         op.drop_index(f"ix_jobs_{name}", "jobs")
     for name in ("turn", "lane", "asked_ms", "fence", "lease_ms", "late_ms", "worker", "result_ref"):
         op.drop_column("jobs", name)
