@@ -151,6 +151,7 @@ class _FixedCamera:
         self.info = SourceInfo(picture.shape[1], picture.shape[0], _STILL_FPS, _STILL_S, None, live=False)
         self.end_us = _STILL_S * 1_000_000
         self.frames_read = 0
+        self.attempts = 1
         self._picture = picture.astype(np.float32)
 
     def __iter__(self) -> Iterator[Frame]:
