@@ -10,6 +10,7 @@ import pytest
 from cloud import jobs
 from cloud.bundles import Bundles
 from cloud.catalog import Catalog, SegmentView
+from cloud.engine import bounds
 from cloud.engine.bounds import Bounds
 from cloud.objects import Objects
 from cloud.store import Store
@@ -109,14 +110,17 @@ def filmed(desk: Desk, device: Device) -> Device:
 
 @pytest.mark.usefixtures("filmed")
 def test_a_node_is_killed_while_it_renders_and_every_job_ends_once(
-    nodes: Nodes, store: Store, tmp_path: Path, bundle: Bundle
+    nodes: Nodes, store: Store, tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With twelve jobs a second renderer is worth it, and after them no longer."""
+    monkeypatch.setattr(bounds, "SHRINK_S", 0.5)
     with Yard(store, tmp_path / "objects", bundle, most=2).at_work() as yard:
         yard.ask(*range(1, SEGMENTS + 1))
         until(lambda: yard.states().count("running") == 2, 60)
         nodes.lose()
         until(lambda: set(yard.states()) == {"done"}, 60)
         nodes.others.append(nodes.add())
+        until(lambda: yard.fleet.size == 1)
     with store.read() as session:
         done = jobs.listed(session)
     segments = yard.segments()
