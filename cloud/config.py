@@ -1,6 +1,6 @@
 """The cloud's settings, from one TOML file. Unknown keys are errors that name the key.
 
-    [broker]   host, port = 1883 (8883 with ca), group = "cloud", client = "mirage-cloud",
+    [broker]   host, port = 1883 (8883 with ca), group = "", client = "mirage-cloud",
                envelope = "sealed" (or "none"), ack_interval_s = 5.0;
                ca = "ca.pem", certificate = "cloud.pem", key = "cloud-tls.key"
     [security] key = "cloud.key" (or "credential:NAME"), old_keys = []
@@ -41,16 +41,16 @@ class ConfigError(ValueError):
 class Broker(Struct, frozen=True, forbid_unknown_fields=True):
     """Where packets come from.
 
-    Several clouds may share the work as one `group` ("": this one alone gets everything); each of them
-    needs its own `client`, under which the broker keeps what came while it was away. With `ca`, the broker
-    must have a certificate of that authority for `host`; `certificate` and `key` are ours for it. With
-    envelope "none" the broker is trusted: everyone who may publish is believed, and whoever may subscribe
-    reads along.
+    Several clouds may share the work as one `group`, whose name is a secret (deploy/broker/README.md);
+    without one, each gets everything. Each of them needs its own `client`, under which the broker keeps what
+    came while it was away. With `ca`, the broker must have a certificate of that authority for `host`;
+    `certificate` and `key` are ours for it. With envelope "none" the broker is trusted: everyone who may
+    publish is believed, and whoever may subscribe reads along.
     """
 
     host: Annotated[str, Meta(min_length=1)]
     port: Port | None = None
-    group: str = "cloud"
+    group: str = ""
     client: str = "mirage-cloud"
     envelope: Literal["sealed", "none"] = "sealed"
     ack_interval_s: Annotated[float, Meta(ge=0, le=3600)] = 5.0

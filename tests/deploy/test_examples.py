@@ -27,8 +27,10 @@ def test_the_cloud_example_loads(tiny: Path) -> None:
 
 def test_what_the_cloud_example_only_mentions_are_settings_too() -> None:
     path = DEPLOY / "cloud.example.toml"
-    mentioned = re.sub(r"^# (\w+ = )", r"\1", path.read_text("utf-8"), flags=re.MULTILINE)
-    render = cloud_config.parse(mentioned.encode(), path).render
+    mentioned = re.sub(r"^# (\w+ = |\[)", r"\1", path.read_text("utf-8"), flags=re.MULTILINE)
+    config = cloud_config.parse(mentioned.encode(), path)
+    render = config.render
+    assert (config.broker.group, config.ray.most_workers) == ("0f3a7c", 8)
     assert [Path(anchor).name for anchor in render.anchors] == ["yard.jpg"]
     assert replace(render, anchors=()).constraints(Anchors()) == Policy(
         256, 4, 12.5, 49, 3.0, "at dusk, rain", "text, logo"
