@@ -81,6 +81,7 @@ class Uplink:
         self._lock = Lock()
         self._refused_topics = set[str]()  # on this connection
         self._too_large = set[int]()  # positions in the spool
+        self._repeated = False  # births, on this connection
         self._connected_s = 0.0
         self._deadline_s: float | None = None
         self.turns = 0  # of its loops: whoever looks sees that it does not hang
@@ -166,6 +167,7 @@ class Uplink:
         self._downlink.connect()
         self._feed.rewind()
         self._refused_topics.clear()
+        self._repeated = False
         link.subscribe(*self._downlink.filters)
         self._publish_births(link)
         self._publish(link, self._state("ready"))
@@ -182,8 +184,17 @@ class Uplink:
             self._publish_births(link)  # whoever lost the packets may have lost the birth
         for item in self._feed.live(link.window - link.in_flight):
             self._send(link, item)
-        if self._downlink.heard or now_s - self._connected_s >= PATIENCE_S:
+        if self._downlink.heard:
             self._send_backlog(link, now_s)
+        elif now_s - self._connected_s >= PATIENCE_S:
+            self._repeat_births(link)
+            self._send_backlog(link, now_s)
+
+    def _repeat_births(self, link: Link) -> None:
+        """Say once more what goes before the backlog: a cloud that came meanwhile has not heard it."""
+        if not self._repeated and self._spool.earlier_births():
+            self._publish_births(link)
+        self._repeated = True
 
     def _send_backlog(self, link: Link, now_s: float) -> None:
         for item in self._feed.backlog(link.window - link.in_flight):

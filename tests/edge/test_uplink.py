@@ -200,6 +200,23 @@ def test_packets_of_an_earlier_boot_are_history_and_bring_their_birth(
     spool.close()
 
 
+def test_a_cloud_that_comes_after_the_births_hears_them_before_the_backlog(
+    tmp_path: Path, broker: LoopbackBroker
+) -> None:
+    before = Spool(tmp_path / "spool.db")
+    uplink_to(broker.port, before)
+    fill(before, 0, 1)
+    before.close()
+    spool = Spool(tmp_path / "spool.db")
+    with capture_logs() as logs, running(uplink_to(broker.port, spool)):
+        wait_for(lambda: any(line["event"] == "uplink is up" for line in logs))
+        late = Cloud(broker.port)
+        wait_for(lambda: spool.backlog().packets == 0)
+        assert before.boot_id.hex() in [birth.boot_id for birth in late.births]
+        late.close()
+    spool.close()
+
+
 def test_what_was_given_up_without_a_network_is_reported_with_it_for_each_boot(
     tmp_path: Path, broker: LoopbackBroker, cloud: Cloud
 ) -> None:
