@@ -266,7 +266,7 @@ class Spool:
         except sqlite3.OperationalError as error:
             self._alarm(str(error))
             return None
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: it cannot quote the damage
             if replaced:
                 raise SpoolError(f"{self._path}: {error}, in a new file too") from error
             self._recover(str(error))

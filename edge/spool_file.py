@@ -75,6 +75,9 @@ def open_file(path: Path) -> sqlite3.Connection:
     connection = _connect(path)
     try:
         _prepare(connection)
+    except UnicodeDecodeError as error:  # sqlite3 fails to quote a schema that is no text
+        connection.close()
+        raise sqlite3.DatabaseError("its schema is damaged") from error
     except BaseException:
         connection.close()
         raise
@@ -97,6 +100,8 @@ def look(path: Path) -> tuple[int, int, int]:
         count, body_bytes = connection.execute(packets).fetchone()
         gaps = connection.execute("SELECT count(*) FROM gaps").fetchone()[0] if version else 0
         return count, body_bytes, gaps
+    except UnicodeDecodeError as error:
+        raise sqlite3.DatabaseError("its schema is damaged") from error
     finally:
         connection.close()
 
@@ -123,7 +128,7 @@ def readable(connection: sqlite3.Connection, query: str, *arguments: bytes) -> I
     """Give rows up to the first that is not readable."""
     try:
         yield from connection.execute(query, arguments)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         log.warning("spool: not all of a table is readable", reason=str(error))
 
 

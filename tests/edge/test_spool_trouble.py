@@ -234,6 +234,19 @@ def test_a_page_that_is_lost_costs_its_packets_and_no_others(path: Path) -> None
     spool.close()
 
 
+@pytest.mark.parametrize("text", [b"CREATE TABLE boots", b"CREATE TABLE packets", b"CREATE TABLE gaps"])
+def test_a_schema_that_is_no_text_is_damage_like_any_other(path: Path, text: bytes) -> None:
+    written(path, 5)
+    path.write_bytes(path.read_bytes().replace(text, bytes([0xCD]) * len(text)))
+    with pytest.raises(sqlite3.DatabaseError):
+        spool_file.look(path)
+    with capture_logs():
+        spool = Spool(path)
+    assert spool.backlog().set_aside == 1
+    fill(spool, range(3))
+    spool.close()
+
+
 def test_what_is_no_database_is_set_aside_and_kept(path: Path) -> None:
     letter = b"not a database at all" * 100
     path.write_bytes(letter)

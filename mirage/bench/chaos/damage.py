@@ -26,7 +26,7 @@ def waiting_in(path: Path) -> frozenset[tuple[str, int]]:
         try:
             packets = database.execute("SELECT boot, sequence, sequence FROM packets").fetchall()
             gaps = database.execute("SELECT boot, low, high FROM gaps").fetchall()
-        except sqlite3.DatabaseError:  # killed before its first transaction
+        except (sqlite3.DatabaseError, UnicodeDecodeError):  # damaged before, or not begun
             return frozenset()
         finally:
             database.close()

@@ -166,6 +166,7 @@ class _Director:
     def _lock_store(self, fault: Fault, now_s: float) -> bool:
         other = sqlite3.connect(self.stage.store, isolation_level=None, timeout=1)
         try:
+            other.execute("SELECT 1 FROM packets")  # a store that is just being made is left in peace
             other.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
             other.close()

@@ -1,7 +1,8 @@
 """The device's uplink for a run: the agent's own, with times that pass in a run of a minute."""
 
 from edge import spool as spool_module
-from edge.bucket import Bucket
+from edge.allowance import Limits
+from edge.budget import Budget
 from edge.commands import Commands
 from edge.link import Address
 from edge.spool import Spool
@@ -24,7 +25,7 @@ def make_uplink(settings: Settings, spool: Spool, birth: Birth) -> Uplink:
     )
     parts = Parts(
         session_of(settings, spool.boot_id),
-        Bucket(None, 0),
+        Budget(Limits()),
         Commands({}),
         Watch(spool, lambda: 0, lambda: False),
         resend_s=RESEND_S,
