@@ -75,7 +75,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     connection = _connect(path)
     try:
         _prepare(connection)
-    except UnicodeDecodeError as error:  # sqlite3 fails to quote a schema that is no text
+    except UnicodeDecodeError as error:
         connection.close()
         raise sqlite3.DatabaseError("its schema is damaged") from error
     except BaseException:
@@ -91,19 +91,23 @@ def look(path: Path) -> tuple[int, int, int]:
     """
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     try:
-        version = _version(connection)
-        if version == VERSION:
-            _check(connection)
-        elif version != 0:
-            raise sqlite3.DatabaseError(f"schema version is {version}, this program knows {VERSION}")
-        packets = "SELECT count(*), coalesce(sum(length(body)), 0) FROM packets"
-        count, body_bytes = connection.execute(packets).fetchone()
-        gaps = connection.execute("SELECT count(*) FROM gaps").fetchone()[0] if version else 0
-        return count, body_bytes, gaps
-    except UnicodeDecodeError as error:
+        return _counted(connection)
+    except UnicodeDecodeError as error:  # sqlite3 fails to quote a schema that is no text
         raise sqlite3.DatabaseError("its schema is damaged") from error
     finally:
         connection.close()
+
+
+def _counted(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    version = _version(connection)
+    if version == VERSION:
+        _check(connection)
+    elif version != 0:
+        raise sqlite3.DatabaseError(f"schema version is {version}, this program knows {VERSION}")
+    packets = "SELECT count(*), coalesce(sum(length(body)), 0) FROM packets"
+    count, body_bytes = connection.execute(packets).fetchone()
+    gaps = connection.execute("SELECT count(*) FROM gaps").fetchone()[0] if version else 0
+    return count, body_bytes, gaps
 
 
 def is_damage(error: Exception) -> bool:
