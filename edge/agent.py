@@ -20,17 +20,20 @@ from time import perf_counter
 
 import structlog
 
+from edge.allowance import BudgetError, Limits, Standing
 from edge.backoff import Backoff
-from edge.bucket import Bucket
+from edge.budget import Budget
 from edge.camera import Camera, CameraError, is_live, open_camera
 from edge.clock import BootClock
 from edge.commands import Commands
-from edge.config import CameraSource, Config, topics_of
+from edge.composer import Choose
+from edge.config import CameraSource, Config, ConfigError, topics_of
 from edge.crew import Crew
 from edge.identity import Identity
 from edge.inbox import Captured, Inbox, Missed
 from edge.keys import Keys, load_keys, load_tls
 from edge.link import Address
+from edge.menu import Menu, Plan
 from edge.pipeline import Pipeline, raw_segments, short_side_px
 from edge.session import PlainSession, SealedSession, Session
 from edge.spool import Spool
@@ -40,6 +43,7 @@ from edge.uplink import Parts, Uplink, UplinkError
 from edge.verbs import Verbs
 from edge.watch import Watch
 from edge.watchdog import Manager, Pulses, Signs
+from wire import documents
 from wire.bundle import Bundle
 from wire.gap import GapReason
 
@@ -47,6 +51,8 @@ DRAIN_TIMEOUT_S = 30.0
 _INBOX = 4  # segments
 _FIRST_LOOK_S = 6.0  # the first birth waits so long for live cameras, to name them all
 _POLL_S = 0.1
+_CONNECTION_BYTES = 1024  # of a connection, besides the birth: CONNECT, SUBSCRIBE, states, a wrapped key
+_CAMERA_BYTES = 128  # of a camera in the birth, which it joins later
 
 log = structlog.get_logger()
 
@@ -70,7 +76,10 @@ def run(
     spool = Spool(Path(config.spool.path), config.spool.max_bytes, config.spool.max_age_s)
     try:
         agent = _Agent(config, spool, stop, drain_timeout_s, security, manager or Manager(None))
-        agent.work()
+        try:
+            agent.work()
+        finally:
+            agent.close()
         return agent.summary()
     finally:
         spool.close()
@@ -123,8 +132,10 @@ class _Agent:
         self._described = 0
         sequences = count()
         self._sequences = sequences
+        self._budget = self._new_budget()
         self._composers = {camera.name: self._pipeline.composer(sequences) for camera in config.camera}
-        self._commands = Commands(Verbs(spool.boot_id, self._pipeline, self._composers).handlers())
+        verbs = Verbs(spool.boot_id, self._pipeline, self._composers, self._budget)
+        self._commands = Commands(verbs.handlers())
         self._uplink = self._new_uplink(security)
 
     def work(self) -> None:
@@ -145,6 +156,10 @@ class _Agent:
         finally:
             self._manager.stopping()
             self._wind_down(captures)
+
+    def close(self) -> None:
+        """Write down what was spent."""
+        self._budget.close()
 
     def summary(self) -> RunSummary:
         """Say what was done, or raise UplinkError where files could not be delivered."""
@@ -173,6 +188,32 @@ class _Agent:
         self._finish.set()
         self._crew.join()
 
+    def _new_budget(self) -> Budget:
+        network = self._config.network
+        limits = Limits(network.bytes_per_s, network.burst_bytes, network.bytes_per_month)
+        cameras = len(self._config.camera)
+        birth = len(documents.encode(self._identity.birth()))
+        standing = Standing(birth + cameras * _CAMERA_BYTES + _CONNECTION_BYTES)
+        path = Path(self._config.spool.path)
+        try:
+            return Budget(limits, standing, path.with_name(path.name + ".budget"), cameras)
+        except BudgetError as error:
+            raise ConfigError(f"network.{error}") from error
+
+    def _chooser(self, camera: str) -> Choose | None:
+        """Let the budget choose what is sent of a camera, if there is one."""
+        if not self._budget.is_limited:
+            return None
+
+        def choose(menu: Menu) -> Plan:
+            waiting_bytes = self._spool.backlog().body_bytes
+            return self._budget.plan(camera, menu, time.monotonic(), waiting_bytes)
+
+        return choose
+
+    def _segment_ms(self) -> int:
+        return self._budget.segment_ms(self._config.encode.segment_ms)
+
     def _new_uplink(self, security: _Security) -> Uplink:
         config, spool = self._config, self._spool
         topics = topics_of(config.device)
@@ -181,7 +222,7 @@ class _Agent:
             session = SealedSession(security.keys, topics, spool.boot_id, os.urandom)
         parts = Parts(
             session,
-            Bucket(config.network.bytes_per_s, config.network.burst_bytes),
+            self._budget,
             self._commands,
             Watch(spool, lambda: self._inbox.dropped, lambda: self._stated is not self._clock),
         )
@@ -241,7 +282,7 @@ class _Agent:
         self._opened[source.name] = camera
         if live:
             self._uplink.announce(self._identity.introduce(source.name, camera.info))
-        for raw in raw_segments(camera, self._config.encode.segment_ms):
+        for raw in raw_segments(camera, self._segment_ms):
             self._inbox.put(Captured(source.name, raw), live=live)
 
     def _open_when_there(self, source: CameraSource) -> Camera | None:
@@ -269,6 +310,7 @@ class _Agent:
                 self._give_up(item)
                 composer.refresh()  # "as before" would be said of a segment that nobody has
                 continue
+            composer.govern(self._chooser(item.camera))
             described = self._pipeline.describe(item.raw, composer)
             body = bytes(described.packet)
             self._spool.append(described.packet.sequence, item.camera, body)

@@ -61,6 +61,10 @@ class Composer:
         self._held = self._codec.resolve(packet, held)
         return packet
 
+    def govern(self, choose: Choose | None) -> None:
+        """Let `choose` pick from the next packet on; without it, all is sent. May be called by any thread."""
+        self._choose = choose
+
     def refresh(self) -> None:
         """Make the next packet a refresh. May be called by any thread."""
         self._wanted = True

@@ -3,7 +3,7 @@
     [device]   tenant, site, id, key = "device.key", certificate = "device.pem"
     [broker]   host, port = 1883, ca (TLS, with the device's certificate, where it is given),
                cloud_key = "cloud.pub", envelope = "sealed" (or "none": in a lab), keepalive_s = 120
-    [network]  bytes_per_s (no limit), burst_bytes = 16384
+    [network]  bytes_per_s (no limit), burst_bytes = 16384, bytes_per_month (no limit)
     [bundle]   path, engine_cache (TensorRT engines are kept there, or else in the bundle's folder engines, if
                there is one; without either, TensorRT is not used)
     [spool]    path, max_bytes = 64 MiB, max_age_s = 604800 (a week of running)
@@ -69,13 +69,14 @@ class Broker(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Network(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the uplink may send. Live segments always go; backlog waits until the budget has room for it.
+    """What the uplink may send: see docs/bandwidth.md. Segments say less, and wait, rather than exceed it.
 
     Counted is what MQTT sends: payload, topic and header, without TLS and TCP.
     """
 
     bytes_per_s: Annotated[float, Meta(gt=0)] | None = None
     burst_bytes: Annotated[int, Meta(ge=1024)] = BURST_BYTES
+    bytes_per_month: Annotated[int, Meta(ge=1)] | None = None
 
 
 class BundlePath(Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ Nothing is believed that does not open. Such messages are counted, and not answe
 """
 
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -21,7 +22,16 @@ log = structlog.get_logger()
 class Downlink:
     """Of one device, over all its connections. `heard`: an ack of this connection has come."""
 
-    def __init__(self, own: DeviceTopics, spool: Spool, session: Session, commands: Commands) -> None:
+    def __init__(
+        self,
+        own: DeviceTopics,
+        spool: Spool,
+        session: Session,
+        commands: Commands,
+        hear: Callable[[int, float], None],
+    ) -> None:
+        """Tell `hear` the cloud's time, and when it came (monotonic, in seconds)."""
+        self._hear = hear
         self._own = own
         self._spool = spool
         self._session = session
@@ -66,6 +76,8 @@ class Downlink:
         if opened.fresh:
             self.heard = True
             if ack.cloud_ms:
-                self._commands.hear(ack.cloud_ms, time.monotonic())
+                now_s = time.monotonic()
+                self._commands.hear(ack.cloud_ms, now_s)
+                self._hear(ack.cloud_ms, now_s)
         for boot, watermark in ack.boots.items():
             self._spool.acknowledge(bytes.fromhex(boot), watermark)

@@ -34,10 +34,10 @@ _MEAN = 0.1  # weight of the latest packet in their mean size
 _BACKLOG_BYTES = 4096  # that wait: from here on live segments leave a share of the flow to them
 _BACKLOG_SHARE = 0.25
 _AIM = 0.2  # of a purse: above it bytes get cheaper, below dearer
-_DRIFT = 0.5  # e-folds of the price, in the time that fills a purse, for each part of it that is short
+_DRIFT = 2.0  # e-folds of the price, in the time that fills a purse, for each part of it that is short
 _SWING = 3.0  # e-folds between an empty purse and a full one, at once
 _PRICES = (1e-5, 1.0)  # points x seconds a byte
-_FIRST_PRICE = 0.1  # points: over the bytes that flow in a second, the first guess
+_FIRST_PRICE = 0.2  # points: over the bytes that flow in a second for each camera, the first guess
 _DOUBT = 0.3  # of its price that another picture must bring beyond what was chosen last
 _SLACK = 1.3  # times what it costs must be gained before segments change their length
 
@@ -53,11 +53,18 @@ class State:
 class Governor:
     """Of one device. Raises BudgetError for limits that keep no device connected."""
 
-    def __init__(self, limits: Limits, standing: Standing | None = None, state: State | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        standing: Standing | None = None,
+        state: State | None = None,
+        cameras: int = 1,
+    ) -> None:
         self._lock = Lock()
+        self._cameras = cameras
         self._standing = standing or Standing()
         self._allowance = Allowance(limits, self._standing, state.account if state else None)
-        self._purses = _purses(limits, self._standing, state.prices if state else ())
+        self._purses = _purses(limits, self._standing, state.prices if state else (), cameras)
         self._chosen: dict[str, frozenset[str]] = {}
         self._length = 0  # index into LENGTHS_MS
         self._packet_bytes = float(FRAME_BYTES)  # mean
@@ -76,7 +83,8 @@ class Governor:
         """Go by these limits from now on, or raise BudgetError."""
         with self._lock:
             self._allowance.adopt(limits)
-            self._purses = _purses(limits, self._standing, tuple(purse.price for purse in self._purses))
+            prices = tuple(purse.price for purse in self._purses)
+            self._purses = _purses(limits, self._standing, prices, self._cameras)
 
     def plan(self, camera: str, menu: Menu, now_s: float, waiting_bytes: int = 0) -> Plan:
         """Choose what is sent of a camera's segment. `waiting_bytes` wait in the spool."""
@@ -92,7 +100,7 @@ class Governor:
                 purse.pay(size)
             return plan
 
-    def segment_ms(self, cameras: int, shortest_ms: int = LENGTHS_MS[0]) -> int:
+    def segment_ms(self, shortest_ms: int = LENGTHS_MS[0]) -> int:
         """Say how long segments should be from now on, if nothing makes them shorter."""
         with self._lock:
             last = len(LENGTHS_MS) - 1
@@ -101,7 +109,7 @@ class Governor:
             while self._length and self._gains(self._length - 1) < 1 / _SLACK:
                 self._length -= 1
             rate = min((purse.rate for purse in self._purses), default=float("inf"))
-            least_ms = 1000 * _LEAST_BYTES * cameras / (_LEAST_SHARE * rate)
+            least_ms = 1000 * _LEAST_BYTES * self._cameras / (_LEAST_SHARE * rate)
             least_ms = min((each for each in LENGTHS_MS if each >= least_ms), default=LENGTHS_MS[last])
             return max(LENGTHS_MS[self._length], least_ms, shortest_ms)
 
@@ -109,6 +117,11 @@ class Governor:
         """Tell whether `size` bytes may go out now; see Allowance."""
         with self._lock:
             return self._allowance.admits(purpose, size, now_s)
+
+    def most(self, purpose: Purpose) -> float:
+        """Give the size of the largest message that is ever admitted."""
+        with self._lock:
+            return self._allowance.most(purpose)
 
     def spent(self, purpose: Purpose, size: int, now_s: float) -> None:
         """Count what went out, asked for or not. Live segments were paid for when they were planned."""
@@ -178,14 +191,16 @@ class _Purse:
         return self.price * exp(_SWING * (_AIM - max(self.level, 0.0) / self._depth))
 
 
-def _purses(limits: Limits, standing: Standing, prices: tuple[float, ...]) -> tuple[_Purse, ...]:
+def _purses(
+    limits: Limits, standing: Standing, prices: tuple[float, ...], cameras: int
+) -> tuple[_Purse, ...]:
     found = list[tuple[float, float]]()
     second, month = (depth - ahead_of(Purpose.LIVE, standing, depth) for depth in depths(limits, standing))
     if limits.bytes_per_s is not None:
         found.append((limits.bytes_per_s - standing.bytes_per_s, second))
     if limits.bytes_per_month is not None:
         found.append((month_rate(limits.bytes_per_month) - standing.bytes_per_s, month))
-    known = prices if len(prices) == len(found) else tuple(_FIRST_PRICE / rate for rate, _ in found)
+    known = prices if len(prices) == len(found) else tuple(cameras * _FIRST_PRICE / rate for rate, _ in found)
     return tuple(_Purse(rate, depth, price) for (rate, depth), price in zip(found, known, strict=True))
 
 

@@ -4,7 +4,7 @@ camera -> Segmenter -> RawSegment -> Pipeline -> Segment -> Composer -> Packet
 '----- in a thread, ahead -----'    motion, caption, tokens
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -134,9 +134,7 @@ class Pipeline:
         """Make the composer of one more camera."""
         settings = self._settings
         detail = self._encoders.detail
-        return Composer(
-            self._codec, detail.planes, settings.refresh_ms, sequences, still_bytes=detail.still_bytes
-        )
+        return Composer(self._codec, detail.planes, settings.refresh_ms, sequences, detail.still_bytes)
 
     def understand(self, raw: RawSegment) -> tuple[Segment, Timings]:
         """Find out what a segment means; the time is counted by stage."""
@@ -208,10 +206,15 @@ def segments(camera: Camera, bundle: Bundle, settings: Settings | None = None) -
             yield pipeline.describe(raw, composer)
 
 
-def raw_segments(camera: Camera, segment_ms: int = TARGET_MS) -> Iterator[RawSegment]:
-    """Cut a camera's frames into segments, up to where its last frame ends."""
-    segmenter = Segmenter(segment_ms)
+def raw_segments(camera: Camera, segment_ms: int | Callable[[], int] = TARGET_MS) -> Iterator[RawSegment]:
+    """Cut a camera's frames into segments, up to where its last frame ends.
+
+    `segment_ms` may change while the camera runs: then it is asked at each frame.
+    """
+    length_ms = segment_ms if callable(segment_ms) else lambda: segment_ms
+    segmenter = Segmenter(length_ms())
     for frame in camera:
+        segmenter.target_ms = length_ms()
         yield from segmenter.push(frame)
     yield from segmenter.flush(round(camera.end_us / 1000))
 

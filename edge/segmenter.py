@@ -21,6 +21,7 @@ STILL_LIMIT_MS = 60_000
 TAIL_MS = 500  # a shorter rest joins the segment before it
 SCRAP_MS = 250  # a scene shorter than this is a flash: it joins the scene after it
 _PERIOD_MS = 125  # between samples, until two have been seen
+SAMPLES = 40  # of a segment: 5 s at 8 a second
 _BLURRED = 1.5  # a later keyframe must be this much sharper than the first sample
 _MEMORY = 8  # steps whose mean is "usual"
 
@@ -54,11 +55,11 @@ class Segmenter:
     """Push frames in order of time, then flush once.
 
     A moving segment is held for TAIL_MS beyond its end, because a rest that turns out shorter is
-    to join it. Memory: the samples of at most TARGET_MS + TAIL_MS.
+    to join it. Memory: at most SAMPLES; of a long segment every second, fourth ... one stays.
     """
 
     def __init__(self, target_ms: int = TARGET_MS, still_limit_ms: int = STILL_LIMIT_MS) -> None:
-        self._target_ms = target_ms
+        self.target_ms = target_ms  # may be set anew
         self._still_limit_ms = still_limit_ms
         self._period_ms = _PERIOD_MS
         self._last: _Sample | None = None
@@ -95,6 +96,7 @@ class Segmenter:
         self._samples = samples
         self._start_ms = start_ms
         self._cut = cut
+        self._stride_ms = 0
         self._resting = False  # a still segment beyond the target: its samples are no longer kept
         if cut or not samples:
             self._steps: list[float] = []
@@ -107,15 +109,25 @@ class Segmenter:
             done = self._close(sample.time_ms)
             self._begin([sample], sample.time_ms, cut=False)
             return done
-        if elapsed_ms >= self._target_ms and self._is_still([*self._samples, sample]):
+        if elapsed_ms >= self.target_ms and self._is_still([*self._samples, sample]):
             self._resting = True
             return []
+        self._keep(sample)
+        return self._split() if elapsed_ms >= self.target_ms + TAIL_MS else []
+
+    def _keep(self, sample: _Sample) -> None:
+        """Add a sample, unless it comes sooner after the last one than the others of a long segment."""
+        if sample.time_ms - self._samples[-1].time_ms < self._stride_ms:
+            return
         self._samples.append(sample)
-        return self._split() if elapsed_ms >= self._target_ms + TAIL_MS else []
+        if len(self._samples) > SAMPLES:
+            self._samples = self._samples[::2]
+            span_ms = self._samples[-1].time_ms - self._samples[0].time_ms
+            self._stride_ms = span_ms // (len(self._samples) - 1)
 
     def _split(self) -> list[RawSegment]:
         """Emit what lies before the target and go on with the rest."""
-        boundary_ms = self._start_ms + self._target_ms
+        boundary_ms = self._start_ms + self.target_ms
         later = [sample for sample in self._samples if sample.time_ms >= boundary_ms]
         self._samples = [sample for sample in self._samples if sample.time_ms < boundary_ms]
         done = self._close(later[0].time_ms)
@@ -133,8 +145,8 @@ class Segmenter:
     def _fill_pause(self, last: _Sample, until_ms: int) -> list[RawSegment]:
         """Sample a frame that is shown for long again, as if the camera had repeated it."""
         done = []
-        if until_ms - last.time_ms > self._target_ms:
-            stride_ms = max(self._target_ms // 2, 1)
+        if until_ms - last.time_ms > self.target_ms:
+            stride_ms = max(self.target_ms // 2, 1)
             for time_ms in range(last.time_ms + stride_ms, until_ms, stride_ms):
                 done += self._extend(_Sample(time_ms, last.rgb, last.look))
         return done

@@ -16,13 +16,14 @@ from typing import Literal
 
 import structlog
 
+from edge.allowance import Limits, Purpose
 from edge.backoff import Backoff
-from edge.bucket import Bucket
+from edge.budget import Budget
 from edge.commands import Commands
 from edge.downlink import Downlink
 from edge.feed import BACKLOG_S, RESEND_S, Feed
 from edge.link import Address, Link, LinkError
-from edge.message import Message
+from edge.message import FRAME_BYTES, PING_BYTES, RECEIPT_BYTES, Message, greeting_bytes
 from edge.session import PlainSession, Session
 from edge.spool import Spool
 from edge.stock import Spooled
@@ -37,6 +38,7 @@ FAREWELL_S = 2.0
 STABLE_S = 10.0  # a connection that lasted less does not count as a success
 PATIENCE_S = 5.0  # the backlog waits so long for the first ack, which may say that the cloud has it
 _STEP_S = 0.1
+_RECORD_BYTES = 160  # of telemetry, sealed: more than it takes
 
 log = structlog.get_logger()
 
@@ -50,7 +52,7 @@ class Parts:
     """What an uplink works with, where the defaults are not meant."""
 
     session: Session
-    bucket: Bucket
+    budget: Budget
     commands: Commands
     watch: Watch | None = None
     resend_s: float = RESEND_S
@@ -58,7 +60,7 @@ class Parts:
     @classmethod
     def plain(cls, resend_s: float = RESEND_S) -> "Parts":
         """Give those of an uplink that seals nothing, has no budget and obeys no command."""
-        return cls(PlainSession(), Bucket(None, 0), Commands({}), resend_s=resend_s)
+        return cls(PlainSession(), Budget(Limits()), Commands({}), resend_s=resend_s)
 
 
 class Uplink:
@@ -77,12 +79,14 @@ class Uplink:
         self._parts = parts
         self._session = parts.session
         self._feed = Feed(spool, parts.resend_s)
-        self._downlink = Downlink(topics, spool, parts.session, parts.commands)
+        self._budget = parts.budget
+        self._downlink = Downlink(topics, spool, parts.session, parts.commands, parts.budget.hear)
         self._lock = Lock()
         self._refused_topics = set[str]()  # on this connection
         self._too_large = set[int]()  # positions in the spool
         self._repeated = False  # births, on this connection
         self._connected_s = 0.0
+        self._pinged_s = 0.0
         self._deadline_s: float | None = None
         self.turns = 0  # of its loops: whoever looks sees that it does not hang
         self._attempts = 0  # to connect
@@ -141,9 +145,12 @@ class Uplink:
     def _serve(self, finish: Event, drain_timeout_s: float) -> None:
         """Live through one connection. Raises LinkError when it ends before its time."""
         topics = self._topics
+        if not self._admits(Purpose.CONNECTION, self._budget.standing.connection_bytes):
+            raise LinkError(f"{self._address}: the budget has no room for a connection")
         will = self._state("lost")
         client_id = f"{topics.tenant}.{topics.site}.{topics.device}"  # some brokers refuse a slash here
-        link = Link(self._address, client_id, will, self._downlink.receive)
+        self._spend(Purpose.CONNECTION, greeting_bytes(client_id, will, self._downlink.filters))
+        link = Link(self._address, client_id, will, self._receive)
         try:
             self._greet(link)
             log.info("uplink is up", broker=str(self._address))
@@ -162,7 +169,7 @@ class Uplink:
             self._heed_refused(link)
 
     def _greet(self, link: Link) -> None:
-        self._connected_s = time.monotonic()
+        self._connected_s = self._pinged_s = time.monotonic()
         self._session.connect(self._connected_s)
         self._downlink.connect()
         self._feed.rewind()
@@ -170,10 +177,11 @@ class Uplink:
         self._repeated = False
         link.subscribe(*self._downlink.filters)
         self._publish_births(link)
-        self._publish(link, self._state("ready"))
+        self._publish(link, self._state("ready"), Purpose.CONNECTION)
 
     def _pump(self, link: Link, now_s: float) -> None:
-        if not self._announced or self._session.is_due(now_s):
+        self._count_pings(now_s)
+        if (not self._announced or self._session.is_due(now_s)) and self._may_announce():
             self._session.renew(now_s)  # what says something new under a known key would be a replay
             self._publish_births(link)
         if not link.subscribed:
@@ -181,14 +189,16 @@ class Uplink:
         self._tell(link, now_s)
         if self._feed.resends(now_s):
             log.warning("packets were not acknowledged, sending again")
-            self._publish_births(link)  # whoever lost the packets may have lost the birth
+            if self._may_announce():
+                self._publish_births(link)  # whoever lost the packets may have lost the birth
         for item in self._feed.live(link.window - link.in_flight):
-            self._send(link, item)
+            if not self._send(link, item, Purpose.LIVE):
+                break
         if self._downlink.heard:
-            self._send_backlog(link, now_s)
+            self._send_backlog(link)
         elif now_s - self._connected_s >= PATIENCE_S:
             self._repeat_births(link)
-            self._send_backlog(link, now_s)
+            self._send_backlog(link)
 
     def _repeat_births(self, link: Link) -> None:
         """Say once more what goes before the backlog: a cloud that came meanwhile has not heard it."""
@@ -196,17 +206,28 @@ class Uplink:
             self._publish_births(link)
         self._repeated = True
 
-    def _send_backlog(self, link: Link, now_s: float) -> None:
+    def _send_backlog(self, link: Link) -> None:
         for item in self._feed.backlog(link.window - link.in_flight):
-            if not self._parts.bucket.admits(len(item.body), now_s):
-                return
-            self._send(link, item)
+            if not self._send(link, item, Purpose.BACKLOG):
+                break
 
-    def _send(self, link: Link, item: Spooled) -> None:
+    def _send(self, link: Link, item: Spooled, purpose: Purpose) -> bool:
+        """Send an item, or pass it by; False if it has to wait for the budget."""
         topic = self._topics.sem(item.camera)
-        self._feed.sent(item)
+        most = len(item.body) + FRAME_BYTES + len(topic) + RECEIPT_BYTES
         if topic in self._refused_topics or item.position in self._too_large:
-            return
+            self._feed.sent(item)
+        elif most > self._budget.most(purpose):
+            self._skip(Message(topic, item.body, position=item.position), f"{most} bytes exceed the budget")
+            self._feed.sent(item)
+        elif self._admits(purpose, most):
+            self._feed.sent(item)
+            self._send_sealed(link, item, topic, purpose)
+        else:
+            return False
+        return True
+
+    def _send_sealed(self, link: Link, item: Spooled, topic: str, purpose: Purpose) -> None:
         try:
             payload = self._session.seal(self._body(item), topic)
         except PacketError as error:  # whoever wrote this, it must not hold the others up
@@ -215,7 +236,7 @@ class Uplink:
             return
         message = Message(topic, payload, position=item.position)
         if link.takes(message):
-            self._publish(link, message)
+            self._publish(link, message, purpose)
         else:
             self._skip(message, f"it is {link.size_of(message)} bytes")
 
@@ -224,11 +245,16 @@ class Uplink:
         for reply in self._parts.commands.replies():
             body = bytes((REPLY,)) + documents.encode(reply)
             message = Message(topic, self._session.seal(body, topic))
-            if link.takes(message):
-                self._publish(link, message)
-        record = None if self._parts.watch is None else self._parts.watch.due(now_s)
+            if not self._admits(Purpose.RECORD, link.size_of(message)):
+                log.warning("an answer is not sent: the budget has no room", id=reply.id)
+            elif link.takes(message):
+                self._publish(link, message, Purpose.RECORD)
+        if self._parts.watch is None or not self._admits(Purpose.RECORD, _RECORD_BYTES):
+            return
+        record = self._parts.watch.due(now_s)
         if record is not None:
-            self._publish(link, Message(topic, self._session.seal(bytes(record), topic), qos=0))
+            message = Message(topic, self._session.seal(bytes(record), topic), qos=0)
+            self._publish(link, message, Purpose.RECORD)
 
     def _publish_births(self, link: Link) -> None:
         for earlier in self._spool.earlier_births():
@@ -237,13 +263,36 @@ class Uplink:
             except DocumentError as error:
                 log.warning("birth of an earlier boot is not readable", reason=str(error))
                 continue
-            self._publish(link, Message(self._topics.birth, self._session.earlier_birth(birth)))
+            message = Message(self._topics.birth, self._session.earlier_birth(birth))
+            own = self._budget.standing.connection_bytes  # of which this boot's birth is yet to go
+            if self._admits(Purpose.CONNECTION, own + link.size_of(message)):
+                self._publish(link, message, Purpose.CONNECTION)
         with self._lock:
             birth, self._announced = self._birth, True
-        self._publish(link, Message(self._topics.birth, self._session.birth(birth), retain=True))
+        message = Message(self._topics.birth, self._session.birth(birth), retain=True)
+        self._publish(link, message, Purpose.CONNECTION)
 
-    def _publish(self, link: Link, message: Message) -> None:
-        self._parts.bucket.take(link.publish(message), time.monotonic())
+    def _may_announce(self) -> bool:
+        return self._admits(Purpose.CONNECTION, self._budget.standing.connection_bytes)
+
+    def _publish(self, link: Link, message: Message, purpose: Purpose) -> None:
+        self._spend(purpose, link.publish(message))
+
+    def _admits(self, purpose: Purpose, size: int) -> bool:
+        return self._budget.admits(purpose, size, time.monotonic())
+
+    def _spend(self, purpose: Purpose, size: int) -> None:
+        self._budget.spent(purpose, size, time.monotonic())
+
+    def _receive(self, topic: str, payload: bytes) -> None:
+        self._spend(Purpose.RECORD, RECEIPT_BYTES)
+        self._downlink.receive(topic, payload)
+
+    def _count_pings(self, now_s: float) -> None:
+        """Take it that one goes out whenever one may."""
+        if now_s - self._pinged_s >= self._address.keepalive_s:
+            self._pinged_s = now_s
+            self._spend(Purpose.RECORD, PING_BYTES)
 
     def _body(self, item: Spooled) -> bytes:
         """Mark what is not live any more: a packet of an earlier boot, or one that waited.
@@ -272,14 +321,15 @@ class Uplink:
     def _skip(self, message: Message, reason: str) -> None:
         """Let the others pass. It stays in the spool: a broker's word is not enough to throw it away."""
         self._too_large.add(message.position)
-        log.error("packet is too large for the broker: it waits", topic=message.topic, reason=reason)
+        log.error("packet is too large: it waits", topic=message.topic, reason=reason)
 
     def _state(self, state: Literal["ready", "sleeping", "lost"]) -> Message:
         document = State(state=state, boot_id=self._spool.boot_id.hex())
         return Message(self._topics.state, documents.encode(document), retain=True)
 
     def _leave(self, link: Link) -> None:
-        self._publish(link, self._state("sleeping"))
+        self._publish(link, self._state("sleeping"), Purpose.CONNECTION)
+        self._spend(Purpose.CONNECTION, PING_BYTES)  # DISCONNECT
         deadline_s = time.monotonic() + FAREWELL_S
         while link.in_flight and time.monotonic() < deadline_s:
             link.step(_STEP_S)

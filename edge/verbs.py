@@ -2,20 +2,24 @@
 
     ping        ()                                                  uptime_s, software, boot_id
     keyframe    camera (all)                                        the next segment of it builds on no other
-    set-policy  planes (bundle's default), vector, still_bytes      what is sent from the next segment on
+    set-policy  planes (bundle's default), vector, still_bytes,     what is sent from the next segment on, and
+                bytes_per_s, burst_bytes, bytes_per_month           how much (null: no limit)
     set-bundle                                                      not by this version
 
-`set-policy` takes what [encode] of the settings takes, and answers what comes of it. What is left out stays
-as it is; a restart goes back to the settings.
+`set-policy` takes what [encode] and [network] of the settings take, and answers what comes of it. What is
+left out stays as it is; a restart goes back to the settings.
 """
 
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from edge.allowance import BudgetError, Limits, checked
+from edge.budget import Budget
 from edge.commands import Arguments, CommandError, Handler
 from edge.composer import Composer
 from edge.config import Planes, StillBytes
@@ -33,12 +37,26 @@ class _Policy(Struct, forbid_unknown_fields=True):
     planes: Planes | UnsetType | None = UNSET
     vector: bool | UnsetType = UNSET
     still_bytes: StillBytes | UnsetType = UNSET
+    bytes_per_s: Annotated[float, Meta(gt=0)] | UnsetType | None = UNSET
+    burst_bytes: Annotated[int, Meta(ge=1024)] | UnsetType = UNSET
+    bytes_per_month: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
+
+    def limits(self, now: Limits) -> Limits:
+        """Give the limits that are asked for, where `now` is what holds."""
+        return Limits(
+            now.bytes_per_s if self.bytes_per_s is UNSET else self.bytes_per_s,
+            now.burst_bytes if self.burst_bytes is UNSET else self.burst_bytes,
+            now.bytes_per_month if self.bytes_per_month is UNSET else self.bytes_per_month,
+        )
 
 
 class Verbs:
     """Carries out commands, in the thread that calls. `composers` are the cameras', by name."""
 
-    def __init__(self, boot_id: bytes, pipeline: Pipeline, composers: Mapping[str, Composer]) -> None:
+    def __init__(
+        self, boot_id: bytes, pipeline: Pipeline, composers: Mapping[str, Composer], budget: Budget
+    ) -> None:
+        self._budget = budget
         self._boot_id = boot_id
         self._begun_s = time.monotonic()
         self._pipeline = pipeline
@@ -75,17 +93,19 @@ class Verbs:
         now = self._pipeline.detail
         try:
             asked = msgspec.convert(dict(arguments), _Policy)
+            checked(asked.limits(self._budget.limits), self._budget.standing)
             detail = self._pipeline.apply(
                 now.planes if asked.planes is UNSET else asked.planes,
                 now.still_bytes if asked.still_bytes is UNSET else asked.still_bytes,
                 vector=now.vector if asked.vector is UNSET else asked.vector,
             )
-        except (msgspec.ValidationError, BundleError) as error:
+        except (msgspec.ValidationError, BundleError, BudgetError) as error:
             raise CommandError(str(error)) from error
+        self._budget.adopt(asked.limits(self._budget.limits))
         if detail != now:
             for composer in self._composers.values():
                 composer.refresh()  # a vector that is sent no more would seem to be as before
-        return dict(asdict(detail))
+        return {**asdict(detail), **asdict(self._budget.limits)}
 
     def _set_bundle(self, _arguments: Arguments) -> dict[str, Value]:
         raise CommandError("set-bundle is not supported by this version")

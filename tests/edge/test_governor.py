@@ -131,9 +131,9 @@ def test_connections_and_records_are_paid_from_the_same_purse() -> None:
 def test_segments_are_longer_where_the_least_packets_would_take_too_much(
     rate: float, cameras: int, expected_ms: int
 ) -> None:
-    governor = Governor(Limits(rate, 4096), STANDING)
-    assert governor.segment_ms(cameras) == expected_ms
-    assert governor.segment_ms(cameras) == expected_ms
+    governor = Governor(Limits(rate, 4096), STANDING, cameras=cameras)
+    assert governor.segment_ms() == expected_ms
+    assert governor.segment_ms() == expected_ms
     assert expected_ms in LENGTHS_MS
 
 
@@ -142,18 +142,18 @@ def test_segments_are_longer_while_bytes_are_dear() -> None:
     lengths = []
     for n in range(600):
         governor.plan("cam", menu(novelty=0.5, size=300), 2.0 * n)
-        lengths.append(governor.segment_ms(1))
+        lengths.append(governor.segment_ms())
     assert lengths[-1] > 2000
     changes = sum(before != after for before, after in pairwise(lengths[300:]))
     assert changes < 15
     for n in range(600):
         governor.plan("cam", menu(size=10), 1200 + 2.0 * n)
-    assert governor.segment_ms(1) == 2000
+    assert governor.segment_ms() == 2000
 
 
 def test_segments_are_never_shorter_than_settings_say() -> None:
-    assert Governor(Limits()).segment_ms(1) == 2000
-    assert Governor(Limits()).segment_ms(1, shortest_ms=5000) == 5000
+    assert Governor(Limits()).segment_ms() == 2000
+    assert Governor(Limits()).segment_ms(shortest_ms=5000) == 5000
 
 
 def test_a_policy_changes_budgets_live() -> None:

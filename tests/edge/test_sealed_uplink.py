@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from edge.bucket import Bucket
+from edge.allowance import Limits
+from edge.budget import Budget
 from edge.commands import Arguments, Commands
 from edge.link import Address
 from edge.session import LIFETIME_FRAMES, SealedSession
@@ -40,7 +41,7 @@ class Device:
         session = SealedSession(secrets.keys, TOPICS, spool.boot_id, os.urandom, lifetime_frames=frames)
         self.commands = Commands({"ping": self._ping})
         watch = Watch(spool, lambda: self.dropped, lambda: False)
-        parts = Parts(session, Bucket(None, 0), self.commands, watch)
+        parts = Parts(session, Budget(Limits()), self.commands, watch)
         address = Address("127.0.0.1", port, answer_s=answer_s)
         self.uplink = Uplink(address, TOPICS, spool, birth_of(spool, "door"), parts)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import structlog
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from edge.bucket import Bucket
+from edge.allowance import Limits
+from edge.budget import Budget
 from edge.commands import Commands
 from edge.keys import Keys
 from edge.link import Address
@@ -36,7 +37,7 @@ def send_until_killed(folder: Path, port: int) -> None:
     spool = Spool(folder / "spool.db")
     own = Keys(secrets.device, secrets.cloud.public_key())
     session = SealedSession(own, TOPICS, spool.boot_id, os.urandom, lifetime_frames=40)
-    parts = Parts(session, Bucket(None, 0), Commands({}))
+    parts = Parts(session, Budget(Limits()), Commands({}))
     uplink = Uplink(Address("127.0.0.1", port), TOPICS, spool, birth_of(spool, "door"), parts)
     threading.Thread(target=uplink.run, args=(threading.Event(), 0.0), daemon=True, name="uplink").start()
     say = os.fdopen(1, "w", buffering=1).write
@@ -71,7 +72,7 @@ def test_a_killed_device_loses_nothing_and_seals_nothing_twice_alike(
         appended[lines[0][1]] = int(lines[-1][1]) if len(lines) > 1 else -1
     spool = Spool(tmp_path / "spool.db")
     session = SealedSession(secrets.keys, TOPICS, spool.boot_id, os.urandom)
-    parts = Parts(session, Bucket(None, 0), Commands({}))
+    parts = Parts(session, Budget(Limits()), Commands({}))
     uplink, finish = (
         Uplink(Address("127.0.0.1", broker.port), TOPICS, spool, birth_of(spool, "door"), parts),
         threading.Event(),

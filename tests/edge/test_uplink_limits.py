@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from edge.bucket import Bucket
+from edge.allowance import Limits, Standing
+from edge.budget import Budget
 from edge.commands import Commands
 from edge.link import Address
 from edge.session import PlainSession
@@ -33,8 +34,8 @@ acl_file {folder}/rules
 class Device:
     """An uplink that seals nothing."""
 
-    def __init__(self, port: int, spool: Spool, bucket: Bucket | None = None) -> None:
-        parts = Parts(PlainSession(), bucket or Bucket(None, 0), Commands({}))
+    def __init__(self, port: int, spool: Spool, budget: Budget | None = None) -> None:
+        parts = Parts(PlainSession(), budget or Budget(Limits()), Commands({}))
         address = Address("127.0.0.1", port)
         self.uplink = Uplink(address, TOPICS, spool, birth_of(spool, "door", "yard"), parts)
 
@@ -60,7 +61,7 @@ def aged(tmp_path: Path, clock: Clock) -> Iterator[Spool]:
 
 
 def test_live_packets_do_not_wait_for_the_backlog(broker: LoopbackBroker, cloud: Cloud, aged: Spool) -> None:
-    device = Device(broker.port, aged, Bucket(400, 1024))
+    device = Device(broker.port, aged, Budget(Limits(400.0, 2048), Standing(600)))
     with running(device.uplink, 0.0):
         wait_for(lambda: cloud.deliveries >= 3)
         for sequence in range(200, 210):
@@ -78,7 +79,7 @@ def test_live_packets_do_not_wait_for_the_backlog(broker: LoopbackBroker, cloud:
 def test_the_backlog_goes_at_the_rate_of_the_budget(
     broker: LoopbackBroker, cloud: Cloud, aged: Spool
 ) -> None:
-    with running(Device(broker.port, aged, Bucket(100.0, 1024)).uplink, 0.0):
+    with running(Device(broker.port, aged, Budget(Limits(100.0, 2048), Standing(600))).uplink, 0.0):
         wait_for(lambda: cloud.deliveries >= 1)
         time.sleep(1.0)
     assert cloud.deliveries < 100  # of 200, which are 30 bytes and more each
@@ -107,7 +108,7 @@ def test_a_packet_that_the_broker_does_not_take_waits_and_holds_up_no_other(
     assert cloud.sequences(spool.boot_id.hex()) == [0, 2]
     assert [item.sequence for item in spool.pending(9)] == [1]  # nobody but the cloud empties the spool
     assert cloud.states in (["ready"], ["ready", "sleeping"])
-    assert [line["event"] for line in logs].count("packet is too large for the broker: it waits") == 1
+    assert [line["event"] for line in logs].count("packet is too large: it waits") == 1
 
 
 def sequences_after_the_large_one(broker: WireBroker) -> set[int]:
@@ -135,7 +136,7 @@ def test_a_broker_that_hangs_up_on_a_large_packet_gets_the_others(spool: Spool) 
     with capture_logs() as logs, running(device.uplink, 0.0):
         wait_for(lambda: sequences_after_the_large_one(broker) >= {0, 2}, 20)
     broker.close()
-    assert [line["event"] for line in logs].count("packet is too large for the broker: it waits") == 1
+    assert [line["event"] for line in logs].count("packet is too large: it waits") == 1
     assert spool.backlog().packets == 3
 
 

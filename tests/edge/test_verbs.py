@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.allowance import Limits
+from edge.budget import Budget
 from edge.camera import open_camera
 from edge.commands import CommandError, Handler
 from edge.composer import Composer
@@ -17,6 +19,7 @@ from wire.bundle import Bundle
 from wire.packet import Layer, Packet
 
 BOOT = bytes(range(8))
+NO_LIMITS = {"bytes_per_s": None, "burst_bytes": 16384, "bytes_per_month": None}
 ALL = {Layer.CAPTION, Layer.MOTION, Layer.APPEARANCE_TOKENS, Layer.APPEARANCE_DETAIL}
 
 
@@ -39,7 +42,9 @@ class Station:
 
     def __init__(self, pipeline: Pipeline, raws: list[RawSegment]) -> None:
         self.composers: dict[str, Composer] = {name: pipeline.composer() for name in ("door", "yard")}
-        self.handlers: dict[str, Handler] = Verbs(BOOT, pipeline, self.composers).handlers()
+        self.budget = Budget(Limits())
+        verbs = Verbs(BOOT, pipeline, self.composers, self.budget)
+        self.handlers: dict[str, Handler] = verbs.handlers()
         self._pipeline = pipeline
         self._raws = raws
         self._start_ms = 0
@@ -98,12 +103,13 @@ def test_a_policy_holds_from_the_next_segment_on_and_is_answered_as_it_is(statio
         "planes": 0,
         "vector": False,  # the bundle has none
         "still_bytes": 50,
+        **NO_LIMITS,
     }
     poor = station.next_packet()
     assert set(poor.layers) <= {Layer.CAPTION, Layer.MOTION}
     assert poor.refresh
     answer = station.handlers["set-policy"]({"planes": 4, "vector": True})
-    assert answer == {"planes": 4, "vector": False, "still_bytes": 50}
+    assert answer == {"planes": 4, "vector": False, "still_bytes": 50, **NO_LIMITS}
     assert set(station.next_packet().layers) == ALL - {Layer.APPEARANCE_DETAIL}
 
 
@@ -111,6 +117,24 @@ def test_a_policy_may_go_back_to_what_the_bundle_says(station: Station, pipeline
     usual = pipeline.detail
     station.handlers["set-policy"]({"planes": 0})
     assert station.handlers["set-policy"]({"planes": None})["planes"] == usual.planes
+
+
+def test_a_policy_limits_what_is_sent_and_lifts_the_limit_again(station: Station) -> None:
+    answer = station.handlers["set-policy"]({"bytes_per_s": 62.5, "bytes_per_month": 50_000_000})
+    assert (answer["bytes_per_s"], answer["bytes_per_month"]) == (62.5, 50_000_000)
+    assert station.budget.limits == Limits(62.5, 16384, 50_000_000)
+    answer = station.handlers["set-policy"]({"bytes_per_month": None, "burst_bytes": 4096})
+    assert station.budget.limits == Limits(62.5, 4096, None)
+
+
+@pytest.mark.parametrize("arguments", [{"bytes_per_month": 1000}, {"bytes_per_s": 0}, {"burst_bytes": 1}])
+def test_a_budget_that_keeps_no_device_connected_is_refused_and_nothing_changes(
+    station: Station, pipeline: Pipeline, arguments: dict[str, int]
+) -> None:
+    before = pipeline.detail
+    with pytest.raises(CommandError, match=next(iter(arguments))):
+        station.handlers["set-policy"]({"planes": 0, **arguments})
+    assert (station.budget.limits, pipeline.detail) == (Limits(), before)
 
 
 def test_a_policy_that_changes_nothing_costs_no_refresh(station: Station) -> None:

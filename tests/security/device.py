@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.bucket import Bucket
+from edge.allowance import Limits
+from edge.budget import Budget
 from edge.commands import Arguments, Commands
 from edge.keys import Keys
 from edge.link import Address
@@ -84,7 +85,7 @@ class Edge:
             self.birth(),
             Parts(
                 session,
-                Bucket(None, 0),
+                Budget(Limits()),
                 self.commands,
                 Watch(self.spool, lambda: 0, lambda: False),
                 resend_s=resend_s,
