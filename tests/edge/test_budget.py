@@ -1,6 +1,7 @@
 """A budget of a running device: on the disk before it is spent, and on the wire never exceeded."""
 
 import contextlib
+import json
 import time
 from pathlib import Path
 from threading import Event
@@ -100,16 +101,31 @@ def test_an_agent_sends_no_more_than_its_budget(
     tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud, film: Path
 ) -> None:
     """Everything that goes up is counted: CONNECT, SUBSCRIBE, births, states, packets, receipts."""
-    rate, burst = 100, 4096
-    limits = f"[network]\nbytes_per_s = {rate}\nburst_bytes = {burst}"
+    rate, burst, sent = 20, 2048, dict[str, int]()
+    limited = f"[network]\nbytes_per_s = {rate}\nburst_bytes = {burst}"
+    allowed = 0.0
+    for name, more in (("free", ""), ("limited", limited)):
+        (tmp_path / name).mkdir()
+        with counting_proxy(broker.port) as proxy:
+            config = config_of(tmp_path / name, proxy.port, tiny, {"door": str(film)}, more)
+            began_s = time.monotonic()
+            with contextlib.suppress(UplinkError):  # what did not fit waits
+                agent.run(config, Event(), drain_timeout_s=3.0)
+            sent[name], allowed = sent_up(proxy), burst + rate * (time.monotonic() - began_s)
+    assert sent["limited"] <= allowed
+    assert sent["free"] > burst
+    assert {len(cloud.sequences(birth.boot_id)) for birth in cloud.births} >= {10}
+
+
+def test_the_account_is_exact_to_the_byte(
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud, film: Path
+) -> None:
     with counting_proxy(broker.port) as proxy:
-        config = config_of(tmp_path, proxy.port, tiny, {"door": str(film)}, limits)
-        began_s = time.monotonic()
-        with contextlib.suppress(UplinkError):  # what did not fit waits
-            agent.run(config, Event(), drain_timeout_s=4.0)
-        assert sent_up(proxy) <= burst + rate * (time.monotonic() - began_s)
-    (birth,) = {birth.boot_id for birth in cloud.births}
-    assert len(cloud.sequences(birth)) >= 3
+        limits = "[network]\nbytes_per_month = 100000000"
+        agent.run(config_of(tmp_path, proxy.port, tiny, {"door": str(film)}, limits), Event())
+        kept = json.loads((tmp_path / "spool.db.budget").read_text())
+        assert kept["month_bytes"] == sent_up(proxy)
+    assert cloud.failures == []
 
 
 def test_a_tight_budget_keeps_captions_and_gives_up_detail(
