@@ -28,7 +28,7 @@ class TomlError(ValueError):
 def parse(data: bytes, source: str) -> dict[str, object]:
     """Read a TOML document, or raise TomlError; `source` (usually a path) begins every message.
 
-    No text in it has a NUL, which no path may have, and every number is finite.
+    No text in it has a NUL, which no path may have; every number is finite, integers have 64 bits as TOML says.
     """
     if len(data) > MAX_BYTES:
         raise TomlError(f"{source}: has {len(data)} bytes, limit is {MAX_BYTES}")
@@ -69,5 +69,7 @@ def _check_values(document: dict[str, object], source: str) -> None:
             waiting += ((key, each) for each in value)
         elif isinstance(value, float) and not isfinite(value):
             raise TomlError(f"{source}: {key} = {value} is no finite number")
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise TomlError(f"{source}: {key} does not fit in 64 bits")  # nor, maybe, in Python's int to str
         elif isinstance(value, str) and "\0" in value:
             raise TomlError(f"{source}: {key} has a NUL")

@@ -14,8 +14,9 @@ from mirage.bench.fuzz.watch import make_input, replay
 
 NAMES = (
     *("packet", "header", "plain-envelope", "sealed-envelope", "gap", "topic", "birth", "state", "ack"),
+    *("command", "reply", "telemetry", "signature", "wrapped-key", "certificate", "sealed-ack"),
     *("motion", "segment", "caption", "tokens", "token-detail", "vector", "recording", "toml", "manifest"),
-    *("recipe", "edge-config", "cloud-config", "policy", "engines", "tables", "golden"),
+    *("recipe", "edge-config", "cloud-config", "fleet", "policy", "engines", "tables", "golden"),
 )  # fmt: skip
 
 Edit = tuple[int, int, bytes]  # where, how many bytes go, what comes instead

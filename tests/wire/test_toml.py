@@ -41,6 +41,12 @@ def test_a_deeply_nested_document_is_refused() -> None:
         toml.parse(b"a = " + b"[" * 50_000, "agent.toml")
 
 
+@pytest.mark.parametrize("number", [b"0x" + b"f" * 5000, b"9223372036854775808", b"-9223372036854775809"])
+def test_an_integer_of_more_than_64_bits_is_refused(number: bytes) -> None:
+    with pytest.raises(TomlError, match=r"agent\.toml: port does not fit in 64 bits"):
+        toml.parse(b"port = " + number, "agent.toml")
+
+
 @pytest.mark.parametrize("digits", [b"9" * 5000, b"-" + b"1" * 5000])
 def test_a_number_of_too_many_digits_is_refused(digits: bytes) -> None:
     with pytest.raises(TomlError, match=r"agent\.toml: .*digits"):

@@ -96,6 +96,85 @@ style_prompt = "at dusk, rain"
 negative_prompt = "text, logo"
 anchors = ["yard.jpg"]
 """
+FLEET: Final = b"""\
+[fleet]
+name = "acme-cameras"
+tenant = "acme"
+[release]
+version = "0.1.0"
+[release.archives]
+jetpack6 = "release/mirage-0.1.0-jetpack6.tar"
+[release.images]
+amd64 = "release/mirage-0.1.0-amd64.img"
+[bundle]
+path = "../models/tiny"
+[broker]
+host = "mqtt.example.com"
+port = 8883
+ca = "pki/ca.pem"
+[cloud]
+key = "pki/cloud.pub"
+enrolment = "https://cloud.example.com:8443/v1/enrol"
+claims = "claims"
+[update]
+url = "https://cloud.example.com:8443/v1/releases"
+waves = ["canary", "rest"]
+health_minutes = 10
+halt_after_failures = 1
+bytes_per_s = 20000
+[access]
+user = "mirage-admin"
+ssh_keys = []
+[system]
+ntp = ["pool.ntp.org"]
+journal_megabytes = 200
+[jetson]
+power_mode = 0
+[jetson.bsp]
+jetpack6 = "bsp/jetpack6/Linux_for_Tegra"
+[[site]]
+id = "north"
+bytes_per_s = 200
+[[device]]
+id = "north-gate"
+site = "north"
+board = "orin-nano"
+jetpack = 6
+serial = "1421223012345"
+wave = "canary"
+cameras = [{ name = "gate", source = "rtsp://10.0.0.11:554/stream" }]
+[[device]]
+id = "north-yard"
+site = "north"
+board = "generic-amd64"
+mac = "02:00:00:00:00:01"
+cameras = [{ name = "yard", source = "/dev/video0" }, { name = "ramp", source = "rtsp://10.0.0.12/stream" }]
+network = { address = "10.0.0.21/24", gateway = "10.0.0.1", dns = ["10.0.0.1"] }
+"""
+CERTIFICATE: Final = b"""\
+-----BEGIN CERTIFICATE-----
+MIIBvzCCAWWgAwIBAgIUPMaksahIsxufjYcTrBthwI1FMyMwCgYIKoZIzj0EAwIw
+EDEOMAwGA1UEAwwFZmxlZXQwHhcNMjYwMTAxMDAwMDAwWhcNMzYwMTAxMDAwMDAw
+WjARMQ8wDQYDVQQDDAZlZGdlLTEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQm
+7869DunjSmaRh+GLOpEisvczlFtknMn5+SHp+drYEpAji96cx7szDRUMZ3BN0lrn
+BVIFdEtvMb9AcHRYctDmo4GbMIGYMAwGA1UdEwEB/wQCMAAwDgYDVR0PAQH/BAQD
+AgeAMBMGA1UdJQQMMAoGCCsGAQUFBwMCMB0GA1UdDgQWBBTlUNhIFkUXmdzZohI6
+0vrTCQdfhzAfBgNVHSMEGDAWgBTZncEvDBWnD1bXuwP1VkS5pjquFDAjBgNVHREE
+HDAahhhtaXJhZ2U6YWNtZS9ub3J0aC9lZGdlLTEwCgYIKoZIzj0EAwIDSAAwRQIg
+YXGWX0EvaW4wb8YpzhkNC3HdPak8x/J9QDTyxXqKG1ECIQDxFBCFMaLBApHcZcC8
+roaxHkZxngwxekfAayySwVq1ng==
+-----END CERTIFICATE-----
+"""
+REQUEST: Final = b"""\
+-----BEGIN CERTIFICATE REQUEST-----
+MIIBAzCBqQIBADARMQ8wDQYDVQQDDAZlZGdlLTEwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQm7869DunjSmaRh+GLOpEisvczlFtknMn5+SHp+drYEpAji96cx7sz
+DRUMZ3BN0lrnBVIFdEtvMb9AcHRYctDmoDYwNAYJKoZIhvcNAQkOMScwJTAjBgNV
+HREEHDAahhhtaXJhZ2U6YWNtZS9ub3J0aC9lZGdlLTEwCgYIKoZIzj0EAwIDSQAw
+RgIhAOUgBtrmNRdBrHG4ZCRF4cKqW22y9jdo1rq818WoV4azAiEAuTiIiXTUIBS2
+T6IOf7xdDlFzAggc828hB43SX2B7dyw=
+-----END CERTIFICATE REQUEST-----
+"""
 RECIPE: Final = b"""\
 schema = 1
 name = "mine"

@@ -14,6 +14,7 @@ import numpy as np
 
 import cloud.config
 import edge.config
+from cloud.certificate import AuthorityError, identity_of
 from edge.engine import INDEX, EngineCache, EngineError
 from export.recipe import RECIPE, RecipeError, load_recipe
 from mirage.bench.fuzz import samples, sealing, settings
@@ -21,6 +22,8 @@ from mirage.bench.fuzz.archives import golden_archives, table_archives
 from mirage.bench.fuzz.mutate import Kind
 from mirage.bench.fuzz.samples import TOPIC, Scenes
 from mirage.bundles import bundle_folder
+from mirage.deploy import fleet
+from mirage.deploy.fleet import FleetError
 from wire import arrays, documents, envelope, gap, motion, recording, toml, topics
 from wire.arrays import ArraysError
 from wire.bundle import MANIFEST, Bundle, BundleError
@@ -144,10 +147,12 @@ def _sealing() -> list[Target]:
 
     signed, wrapped, acked = sealing.Verified(), sealing.Unwrapped(), sealing.OpenedAck()
     telemetry = held(sealing.telemetry)
+    papers = (settings.CERTIFICATE, settings.REQUEST)
     return [
         Target("telemetry", telemetry, sealing.TELEMETRY_ERRORS, sealing.records(), 60_000),
         Target("signature", held(signed), signed.errors, signed.valid, 30_000, "json"),
         Target("wrapped-key", held(wrapped), wrapped.errors, wrapped.valid, 30_000),
+        Target("certificate", lambda data: _ignore(identity_of(data)), (AuthorityError,), papers, 30_000),
         Target("sealed-ack", held(acked), acked.errors, acked.valid, 30_000),
     ]
 
@@ -219,6 +224,7 @@ def _files(scenes: Scenes, folder: Path) -> list[Target]:
     manifest, engine_index = settings.manifest(), settings.engine_index()
     tomls = (settings.EDGE, settings.CLOUD, settings.RECIPE, manifest)
     edge_file = in_file("edge.toml", lambda at: edge.config.load(at / "edge.toml"))
+    fleet_file = in_file("fleet.toml", lambda at: fleet.load(at / "fleet.toml"))
     recorded = samples.recordings(scenes.packets)
     return [
         Target("recording", lambda data: _ignore(recording.parse(data)), (RecordingError,), recorded, 50_000),
@@ -227,6 +233,7 @@ def _files(scenes: Scenes, folder: Path) -> list[Target]:
         Target("recipe", in_file(RECIPE, load_recipe), (RecipeError,), (settings.RECIPE,), 20_000, "toml"),
         Target("edge-config", edge_file, (edge.config.ConfigError,), (settings.EDGE,), 20_000, "toml"),
         Target("cloud-config", clouded, (cloud.config.ConfigError,), (settings.CLOUD,), 20_000, "toml"),
+        Target("fleet", fleet_file, (FleetError,), (settings.FLEET,), 20_000, "toml"),
         Target("policy", clouded, (cloud.config.ConfigError,), (settings.POLICY,), 20_000, "toml"),
         Target("engines", engines, (EngineError,), (engine_index,), 30_000, "json"),
     ]
