@@ -28,7 +28,7 @@ class TomlError(ValueError):
 def parse(data: bytes, source: str) -> dict[str, object]:
     """Read a TOML document, or raise TomlError; `source` (usually a path) begins every message.
 
-    No text in it has a NUL, which no path may have; every number is finite, integers have 64 bits as TOML says.
+    No text in it has a NUL, which no path may have; every number is finite, every integer has 64 bits.
     """
     if len(data) > MAX_BYTES:
         raise TomlError(f"{source}: has {len(data)} bytes, limit is {MAX_BYTES}")
