@@ -117,13 +117,14 @@ class Segmenter:
 
     def _keep(self, sample: _Sample) -> None:
         """Add a sample, unless it comes sooner after the last one than the others of a long segment."""
-        if sample.time_ms - self._samples[-1].time_ms < self._stride_ms:
+        soon = sample.time_ms - self._samples[-1].time_ms < self._stride_ms
+        if soon and sample.time_ms < self._start_ms + self.target_ms:
             return
-        self._samples.append(sample)
-        if len(self._samples) > SAMPLES:
+        if len(self._samples) >= SAMPLES:
             self._samples = self._samples[::2]
             span_ms = self._samples[-1].time_ms - self._samples[0].time_ms
             self._stride_ms = span_ms // (len(self._samples) - 1)
+        self._samples.append(sample)
 
     def _split(self) -> list[RawSegment]:
         """Emit what lies before the target and go on with the rest."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.frame import Frame
-from edge.segmenter import STILL_LIMIT_MS, RawSegment, Segmenter
+from edge.segmenter import SAMPLES, STILL_LIMIT_MS, RawSegment, Segmenter
 from tests.edge.films import noisy, panned, texture
 
 STEP_MS = 125
@@ -49,6 +49,32 @@ def test_a_moving_scene_is_cut_every_two_seconds() -> None:
 def test_a_rest_shorter_than_half_a_second_joins_the_segment_before_it() -> None:
     assert spans(cut_up(frames(moving(19)), 2375)) == [(0, 2375)]
     assert spans(cut_up(frames(moving(35)), 4375)) == [(0, 2000), (2000, 2375)]
+
+
+def test_a_long_segment_is_sampled_more_thinly() -> None:
+    segmenter = Segmenter(11_000)
+    segments = [segment for frame in frames(moving(190)) for segment in segmenter.push(frame)]
+    assert spans(segments) == [(0, 11_000), (11_000, 11_000)]
+    for segment in segments:
+        assert SAMPLES / 2 <= len(segment.frames) <= SAMPLES
+        gaps = np.diff(segment.times_ms)
+        assert gaps.max() <= 2 * np.median(gaps) + STEP_MS
+        assert segment.times_ms[-1] > segment.start_ms + 0.9 * segment.duration_ms
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([500, 2000, 3000, 12_000, 60_000]), min_size=1, max_size=12))
+def test_no_time_is_lost_when_the_length_changes_on_the_way(targets: list[int]) -> None:
+    segmenter, done = Segmenter(targets[0]), list[RawSegment]()
+    for number, frame in enumerate(frames(moving(600))):
+        segmenter.target_ms = targets[number * len(targets) // 600]
+        done += segmenter.push(frame)
+    done += segmenter.flush(75_000)
+    assert done[0].start_ms == 0
+    for before, after in pairwise(done):
+        assert before.start_ms + before.duration_ms == after.start_ms
+    assert done[-1].start_ms + done[-1].duration_ms == 75_000
+    assert all(0 < len(segment.frames) <= SAMPLES + 4 for segment in done)
 
 
 def test_one_frame_makes_one_still_segment() -> None:
