@@ -36,7 +36,7 @@ from cloud.scene import resolve_around
 from cloud.schema import ClipRow
 from cloud.shelf import Close, Shelf
 from cloud.store import Store
-from cloud.tails import Tail, clip_of, encode_tail, is_being_made, made_alike, read_tail
+from cloud.tails import Tail, clip_of, comes_first, encode_tail, made_alike, read_tail
 from wire.policy import Policy
 from wire.segment import Segment
 
@@ -48,7 +48,7 @@ log = structlog.get_logger()
 
 
 class NotYetError(Exception):
-    """The clip before, which this one goes on from, is being made at this moment."""
+    """The clip before, which this one goes on from, is being made, or is next."""
 
 
 class Maker:
@@ -118,9 +118,9 @@ class Maker:
         return _Shot(source, renderer, segments, index, tail, statement)
 
     def _before(self, packet_id: int, sequence: int, statement: dict[str, object]) -> ClipRow | None:
-        """Give the clip before, if it was made as this one is to be; raises NotYetError while it is made."""
+        """Give the clip before, if it was made as this one is to be; raises NotYetError before it is."""
         with self._store.read() as session:
-            if is_being_made(session, packet_id, sequence):
+            if comes_first(session, packet_id, sequence):
                 raise NotYetError(f"segment {sequence}")
             clip = clip_of(session, packet_id, sequence)
         return clip if clip is not None and made_alike(clip, statement) else None

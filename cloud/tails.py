@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import structlog
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from cloud.objects import MissingObjectError, Objects
@@ -49,18 +49,25 @@ def clip_of(session: Session, packet_id: int, sequence: int) -> ClipRow | None:
     )
 
 
-def is_being_made(session: Session, packet_id: int, sequence: int) -> bool:
-    """Tell whether a worker has the clip of another packet of the same boot in hand, by its `sequence`."""
-    here = aliased(PacketRow)
-    return (
-        session.scalar(
-            select(JobRow.packet_id)
-            .join(PacketRow, PacketRow.id == JobRow.packet_id)
-            .join(here, here.boot_id == PacketRow.boot_id)
-            .where(here.id == packet_id, PacketRow.sequence == sequence, JobRow.state == "running")
-        )
-        is not None
+def comes_first(session: Session, packet_id: int, sequence: int) -> bool:
+    """Tell whether the clip of another packet of the same boot is being made, or is to be before this one.
+
+    That one is known by its `sequence`; what failed before is not waited for.
+    """
+    here, ours = aliased(PacketRow), aliased(JobRow)
+    next_to_be = and_(
+        JobRow.state == "queued", JobRow.attempts == 0,
+        JobRow.lane <= ours.lane, JobRow.asked_ms <= ours.asked_ms,
+    )  # fmt: skip
+    found = session.scalar(
+        select(JobRow.packet_id)
+        .join(PacketRow, PacketRow.id == JobRow.packet_id)
+        .join(here, here.boot_id == PacketRow.boot_id)
+        .join(ours, ours.packet_id == here.id)
+        .where(here.id == packet_id, PacketRow.sequence == sequence)
+        .where(or_(JobRow.state == "running", next_to_be))
     )
+    return found is not None
 
 
 def made_alike(clip: ClipRow, statement: Mapping[str, object]) -> bool:
