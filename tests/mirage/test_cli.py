@@ -26,6 +26,7 @@ COMMANDS = [
     ["bench", "demo"],
     ["bench", "render"],
     ["bench", "quality"],
+    ["bench", "governor"],
 ]
 
 
