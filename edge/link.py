@@ -46,6 +46,10 @@ class LinkError(ConnectionError):
     """The broker is not there, refused, or went away; the message says which."""
 
 
+class UnreachableError(LinkError):
+    """There was no connection, so that nothing of MQTT was sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where the broker listens, and how it is reached."""
@@ -204,10 +208,10 @@ class Link:
                 address.host, address.port, address.keepalive_s, clean_start=True, properties=properties
             )
         except TlsError as error:
-            raise LinkError(f"{address}: {error}") from error
+            raise UnreachableError(f"{address}: {error}") from error
         except OSError as error:
             self.drop()
-            raise LinkError(f"{address}: {reason_of(error)}") from error
+            raise UnreachableError(f"{address}: {reason_of(error)}") from error
         connection = self._client.socket()
         if isinstance(connection, socket.socket) and hasattr(socket, "TCP_USER_TIMEOUT"):
             with contextlib.suppress(OSError):  # a PUBACK that does not come tells as much

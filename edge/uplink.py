@@ -22,7 +22,7 @@ from edge.budget import Budget
 from edge.commands import Commands
 from edge.downlink import Downlink
 from edge.feed import BACKLOG_S, RESEND_S, Feed
-from edge.link import Address, Link, LinkError
+from edge.link import Address, Link, LinkError, UnreachableError
 from edge.message import FRAME_BYTES, PING_BYTES, RECEIPT_BYTES, Message, greeting_bytes
 from edge.session import PlainSession, Session
 from edge.spool import Spool
@@ -144,13 +144,9 @@ class Uplink:
 
     def _serve(self, finish: Event, drain_timeout_s: float) -> None:
         """Live through one connection. Raises LinkError when it ends before its time."""
-        topics = self._topics
         if not self._admits(Purpose.CONNECTION, self._budget.standing.connection_bytes):
             raise LinkError(f"{self._address}: the budget has no room for a connection")
-        will = self._state("lost")
-        client_id = f"{topics.tenant}.{topics.site}.{topics.device}"  # some brokers refuse a slash here
-        self._spend(Purpose.CONNECTION, greeting_bytes(client_id, will, self._downlink.filters))
-        link = Link(self._address, client_id, will, self._receive)
+        link = self._connected()
         try:
             self._greet(link)
             log.info("uplink is up", broker=str(self._address))
@@ -161,6 +157,20 @@ class Uplink:
             self._leave(link)
         finally:
             link.drop()
+
+    def _connected(self) -> Link:
+        topics, will = self._topics, self._state("lost")
+        client_id = f"{topics.tenant}.{topics.site}.{topics.device}"  # some brokers refuse a slash here
+        greeting = greeting_bytes(client_id, will, self._downlink.filters)
+        try:
+            link = Link(self._address, client_id, will, self._receive)
+        except UnreachableError:
+            raise  # a broker that is away for days costs nothing
+        except LinkError:
+            self._spend(Purpose.CONNECTION, greeting)
+            raise
+        self._spend(Purpose.CONNECTION, greeting)
+        return link
 
     def _step(self, link: Link) -> None:
         try:

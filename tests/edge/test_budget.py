@@ -15,7 +15,7 @@ from edge.allowance import Limits, Purpose, Standing
 from edge.budget import Budget
 from edge.config import ConfigError
 from edge.uplink import UplinkError
-from mirage.demo.broker import LoopbackBroker
+from mirage.demo.broker import LoopbackBroker, free_port
 from mirage.demo.meter import Direction
 from mirage.demo.proxy import CountingProxy, counting_proxy
 from tests.edge.cloud import Cloud
@@ -126,6 +126,28 @@ def test_the_account_is_exact_to_the_byte(
         kept = json.loads((tmp_path / "spool.db.budget").read_text())
         assert kept["month_bytes"] == sent_up(proxy)
     assert cloud.failures == []
+
+
+def test_a_broker_that_is_away_costs_nothing(tmp_path: Path, tiny: Path, film: Path) -> None:
+    limits = "[network]\nbytes_per_month = 100000000"
+    with pytest.raises(UplinkError):
+        agent.run(
+            config_of(tmp_path, free_port(), tiny, {"door": str(film)}, limits), Event(), drain_timeout_s=2.0
+        )
+    assert json.loads((tmp_path / "spool.db.budget").read_text())["month_bytes"] == 0
+
+
+def test_a_connection_waits_until_there_is_room_for_it(
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, film: Path
+) -> None:
+    """A device whose account is empty does not even greet the broker."""
+    (tmp_path / "spool.db.budget").write_text("damaged")
+    limits = "[network]\nbytes_per_month = 1000000"
+    with counting_proxy(broker.port) as proxy:
+        config = config_of(tmp_path, proxy.port, tiny, {"door": str(film)}, limits)
+        with pytest.raises(UplinkError):
+            agent.run(config, Event(), drain_timeout_s=2.0)
+        assert sent_up(proxy) == 0
 
 
 def test_a_tight_budget_keeps_captions_and_gives_up_detail(
