@@ -26,7 +26,8 @@ _STOP_S = 15.0
 _LEASH = (
     "import ctypes, os, signal, sys;"
     "getattr(ctypes.CDLL(None), 'prctl', lambda *_: 0)(1, signal.SIGKILL);"
-    "os.execvp(sys.argv[1], sys.argv[1:])"
+    "os.getppid() == int(sys.argv[1]) or sys.exit(1);"  # it died before it was asked for
+    "os.execvp(sys.argv[2], sys.argv[2:])"
 )
 _IOTCORE = "import iotcore, sys; iotcore.Broker(config_path=sys.argv[1]).run_forever()"
 # What it says it has saved is up to a second old: a killed broker comes back with retained messages of then.
@@ -67,7 +68,7 @@ class Party:
             log.write(f"--- start {self.starts}\n".encode())
             log.flush()
             self._process = subprocess.Popen(  # noqa: S603 -- our own commands
-                [sys.executable, "-SEc", _LEASH, *command],
+                [sys.executable, "-SEc", _LEASH, str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -138,15 +139,17 @@ class BrokerParty:
         return self._party
 
     def has_lost_its_head(self) -> bool:
-        """Tell whether it runs, and serves nobody: a panic ends rumqttd's router, but not its process.
+        """Tell whether it runs, and serves nobody any more, as rumqttd 0.20 does.
 
-        Version 0.20 panics when the last of a group leaves with messages that it has not acknowledged.
+        Its router panics, and its process lives on, when the last of a group leaves with messages that it
+        has not acknowledged. And a session that is resumed may wait for receipts of messages that it never
+        sends again: it hangs up on every receipt as out of order, for ever.
         """
         with self._party.log.open("rb") as log:
             log.seek(self._read)
             news = log.read()
         self._read += len(news)
-        return b" panicked at " in news
+        return b" panicked at " in news or b"out of order ack" in news
 
     def start(self) -> None:
         """Start, and return when it listens. Raises OSError."""
