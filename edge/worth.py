@@ -20,10 +20,10 @@ WORDS = 1.0
 MOTION = 0.25
 RESTS = 0.01  # points of spatial cosine: a renderer that knows that nothing moves lets it rest
 MOVES = 0.02  # of the frame, moved by its own width: motion of this energy is worth half of all
-DEPTHS = ((4, 8, 0.028), (8, 12, 0.0225), (12, 24, 0.0168))  # from and to so many planes: so many points
-STALE = 0.0255  # points for each unit of squared difference; 1 is just visible
+DEPTHS = ((4, 8, 0.05), (8, 12, 0.02), (12, 24, 0.0125))  # from and to so many planes: so many points
+STALE = 0.018  # points for each unit of squared difference; 1 is just visible
 STALEST = 16.0  # beyond, another picture is as wrong as any
-NOTHING = 0.3  # points that a coarse picture is better than none
+NOTHING = 0.27  # points that a coarse picture is better than none
 LENGTH = 0.18  # points that segments lose which are e times as long: captions and pictures come later
 VECTOR = 0.1  # of an embedding, for renderers that take one: not measured yet
 
