@@ -7,6 +7,7 @@ GET  /api/v1/segments/ID                      one
 POST /api/v1/segments/ID/render               have it rendered
 DELETE /api/v1/segments/ID/render             not any more: it ends within a step of the renderer
 GET  /api/v1/clips/ID.mp4, ID.jpg, ID.json    film, poster, provenance; 202 while it is being made
+GET  /api/v1/search?q=…                       what captions say (cloud/search_routes.py)
 GET  /healthz                                 200 or 503
 """
 

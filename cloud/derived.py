@@ -116,7 +116,9 @@ def _write_segments(session: Session, done: Iterable[Derived]) -> None:
     replaced = [each.row.id for each in done if each.row.underived == AGAIN]
     if replaced:
         connection.execute(delete(_SEGMENTS).where(_SEGMENTS.c.packet_id.in_(replaced)))
-    segments = [_segment(each, each.reading) for each in done if each.reading is not None]
+    read = [(each.reading.start_ms // 1000, each.row.id, each) for each in done if each.reading is not None]
+    # In the order of `search`: what comes out of it costs SQLite a flush.
+    segments = [_segment(each, each.reading) for _, _, each in sorted(read) if each.reading is not None]
     if segments:
         connection.execute(insert(_SEGMENTS), segments)
     for mark in (None, AGAIN):

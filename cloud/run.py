@@ -37,6 +37,8 @@ from cloud.opening import Keyring, Opener, PlainOpener
 from cloud.private_key import read_private_keys
 from cloud.registry import Registry
 from cloud.render.load import load_renderer
+from cloud.search import Search
+from cloud.search_routes import search_routes
 from cloud.serve import listen, serve
 from cloud.store import Store, StoreError
 from cloud.thumb_routes import thumb_routes
@@ -146,6 +148,7 @@ class _Cloud:
         app = create_api(viewing, self.health)
         app.include_router(routes(live, Recorded(self._store, films)))
         app.include_router(thumb_routes(Thumbs(self._store, self._objects, self._bundles)))
+        app.include_router(search_routes(Search(self._store)))
         mount(app, viewing, self.health, ":".join(map(str, self._config.broker.address)))
         self.crew.add("live", live.run)
         self.crew.add("serve", lambda stop: serve(app, listening, stop))

@@ -9,6 +9,7 @@
     pending      frames of devices whose birth has not been seen, to be read again when it comes
     quarantine   messages that nobody can read, kept for whoever looks for the reason
     enrolments   who may speak, known before it does; not tied to `devices`, which are those that spoke
+    search       what captions say, where and when; kept by triggers on `segments` (migration 0008)
 
 Times ending in `_ms` are milliseconds of the Unix epoch, except `captured_ms` (since boot) and
 `duration_ms`. Every change here needs a migration in cloud/migrations.

@@ -7,18 +7,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config as AlembicConfig
-from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import select, text
 
-from cloud import migrations
-from cloud.schema import Base, ClipRow, DeviceRow, JobRow
+from cloud.schema import ClipRow, DeviceRow, JobRow
 from cloud.store import Store, StoreError
+from tests.cloud.schemas import difference, migrate
 from tests.postgres import Cluster
-
-MIGRATIONS = Path(migrations.__path__[0])
 
 
 def device(name: str) -> DeviceRow:
@@ -27,37 +21,19 @@ def device(name: str) -> DeviceRow:
 
 def store_of(revision: str, path: Path) -> str:
     """Make a store as an earlier version left it, and give its url."""
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
+    migrate(f"sqlite:///{path}", revision)
     return f"sqlite:///{path}"
 
 
 def test_migrations_make_exactly_the_schema(store_url: str) -> None:
     Store(store_url).close()
-    engine = create_engine(store_url)
-    with engine.connect() as connection:
-        difference = compare_metadata(MigrationContext.configure(connection), Base.metadata)
-    engine.dispose()
-    assert difference == []
+    assert difference(store_url) == []
 
 
 def test_migrations_go_back_and_forth(store_url: str) -> None:
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    engine = create_engine(store_url)
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
-        command.upgrade(config, "head")
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-    engine.dispose()
+    migrate(store_url, "base")
+    migrate(store_url, "head")
+    assert difference(store_url) == []
 
 
 def test_processes_that_start_at_once_migrate_a_new_database_once(cluster: Cluster) -> None:
