@@ -175,22 +175,24 @@ def ingest(
 def cloud(
     *,
     only: Annotated[
-        list[str] | None, typer.Option(help="Part to run; repeatable: queue, engines.", show_default="all")
+        list[str] | None,
+        typer.Option(help="Part to run; repeatable: queue, engines, search.", show_default="all"),
     ] = None,
     jobs: Annotated[int, typer.Option(min=100, help="Jobs that each number of workers drains.")] = 1000,
+    captions: Annotated[int, typer.Option(min=100, help="Captions that are searched.")] = 1_000_000,
     copies: Annotated[int, typer.Option(min=1, help="How often each engine renders the recording.")] = 8,
     bundle: Annotated[
         Path | None, typer.Option(help="Bundle of the renderer.", show_default="models/tiny")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Jobs a second of the queue on either database, and clips a second here and on Ray."""
+    """Jobs a second on either database, clips a second here and on Ray, milliseconds a search."""
     from mirage.bench.cloud.command import Request, run
     from mirage.bench.report import print_report
     from mirage.log import log_to_stderr
 
     log_to_stderr(verbose=False)
-    print_report(run(Request(tuple(only or ()), jobs, copies, bundle)), as_json=json)
+    print_report(run(Request(tuple(only or ()), jobs, captions, copies, bundle)), as_json=json)
 
 
 @app.command(epilog="Example: mirage bench governor --clips footage --json")

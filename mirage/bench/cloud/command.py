@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirage.bench.cloud import engines, queue
+from mirage.bench.cloud import engines, queue, search
 from mirage.bench.report import Gate, Report
 from mirage.errors import InputError
 from mirage.progress import steps_shown
 
-PARTS = ("queue", "engines")
+PARTS = ("queue", "engines", "search")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Request:
 
     only: Sequence[str]
     jobs: int
+    captions: int
     copies: int
     bundle: Path | None
 
@@ -35,4 +36,8 @@ def run(request: Request) -> Report:
     if "engines" in wanted:
         with steps_shown("engines", 4) as done:
             results["engines"] = engines.measure(request.bundle, request.copies, done)
+    if "search" in wanted:
+        with steps_shown("search", 2) as done:
+            results["search"], gate = search.measure(request.captions, done)
+        gates.append(gate)
     return Report("cloud", tuple(gates), results)

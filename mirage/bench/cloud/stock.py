@@ -2,16 +2,22 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from cloud import jobs
 from cloud.clock import wall_ms
 from cloud.lanes import Lane
-from cloud.schema import BootRow, CameraRow, DeviceRow, JobRow, PacketRow
+from cloud.schema import BootRow, CameraRow, DeviceRow, JobRow, PacketRow, SegmentRow
 from cloud.store import Store
 from mirage.recordings import Opened
 from wire import documents
+
+BEGAN_MS = 1_790_000_000_000
+SEGMENT_MS = 2_000
+CAMERAS = 16
+_AT_ONCE = 20_000
 
 
 def fill_with_jobs(store: Store, count: int, cameras: int) -> None:
@@ -26,6 +32,37 @@ def fill_with_jobs(store: Store, count: int, cameras: int) -> None:
         ]
         packet_ids = session.scalars(insert(PacketRow).returning(PacketRow.id), rows).all()
         session.execute(insert(JobRow), _jobs(packet_ids, wall_ms()))
+
+
+def fill_with_captions(store: Store, count: int, texts: Sequence[str]) -> None:
+    """Store `count` segments that say one of `texts` each, of 16 cameras in turn, without their content."""
+    random = np.random.default_rng(0)
+    with store.write() as session:
+        device = _device(session)
+        boot_id = _boot(session, device, 0, None)
+        camera_ids = [_camera(session, device, f"cam-{number}") for number in range(CAMERAS)]
+    for first in range(0, count, _AT_ONCE):
+        numbers = range(first, min(first + _AT_ONCE, count))
+        cameras = [camera_ids[number % CAMERAS] for number in numbers]
+        chosen = random.integers(len(texts), size=len(numbers))
+        with store.write() as session:
+            packets = [
+                _packet(boot_id, camera_id, number, b"\0", refresh=True) | {"id": number + 1}
+                for number, camera_id in zip(numbers, cameras, strict=True)
+            ]
+            session.connection().execute(insert(PacketRow), packets)
+            segments = [
+                _segment(number, camera_id, texts[text])
+                for number, camera_id, text in zip(numbers, cameras, chosen, strict=True)
+            ]
+            session.connection().execute(insert(SegmentRow), segments)
+
+
+def _segment(number: int, camera_id: int, caption: str) -> dict[str, int | str | None]:
+    return {
+        "packet_id": number + 1, "camera_id": camera_id, "caption": caption, "fault": None, "layers": "{}",
+        "start_ms": BEGAN_MS + number // CAMERAS * SEGMENT_MS, "duration_ms": SEGMENT_MS, "still": False,
+    }  # fmt: skip
 
 
 def fill_with_recording(store: Store, opened: Opened, copies: int) -> int:

@@ -45,6 +45,16 @@ def test_the_engines_render_the_same_recording() -> None:
         assert engines[name]["clips_per_s"] > 0
 
 
+def test_searches_are_timed_by_their_kind() -> None:
+    printed = bench("--only", "search", "--captions", 2000)
+    results, gates = printed["results"], printed["gates"]
+    assert isinstance(results, dict)
+    assert isinstance(gates, list)
+    assert results["search"]["captions"] == 2000
+    assert results["search"]["phrase"]["ms_median"] > 0
+    assert [gate["name"] for gate in gates] == ["search, median"]
+
+
 def test_a_part_that_is_not_there_is_named() -> None:
-    with pytest.raises(InputError, match="--only fish: is none of queue, engines"):
+    with pytest.raises(InputError, match="--only fish: is none of queue, engines, search"):
         bench("--only", "fish")
