@@ -97,7 +97,8 @@ class Derivation:
     def _claim(self, most: int) -> tuple[list[Claim], list[Stored]]:
         """Take the boots of what is to be done next, for a while, and give that, by boot and sequence."""
         now_ms = self._clock()
-        free = or_(_BOOTS.c.lease_ms < now_ms, _BOOTS.c.lease_ms > now_ms + LEASE_MS)  # the clock was set back
+        # Beyond a lease's length from now: the clock was set back.
+        free = or_(_BOOTS.c.lease_ms < now_ms, _BOOTS.c.lease_ms > now_ms + LEASE_MS)
         query = (
             select(_PACKETS.c.id, _PACKETS.c.boot_id, _PACKETS.c.underived)
             .join(_BOOTS, _BOOTS.c.id == _PACKETS.c.boot_id)
