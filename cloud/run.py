@@ -148,8 +148,9 @@ class _Cloud:
         app = create_api(viewing, self.health)
         app.include_router(routes(live, Recorded(self._store, films)))
         app.include_router(thumb_routes(Thumbs(self._store, self._objects, self._bundles)))
-        app.include_router(search_routes(Search(self._store)))
-        mount(app, viewing, self.health, ":".join(map(str, self._config.broker.address)))
+        search = Search(self._store)
+        app.include_router(search_routes(search))
+        mount(app, viewing, search, self.health, ":".join(map(str, self._config.broker.address)))
         self.crew.add("live", live.run)
         self.crew.add("serve", lambda stop: serve(app, listening, stop))
 

@@ -34,15 +34,26 @@ def _alarm(alarm: str) -> str:
 
 def segment_card(segment: SegmentView, tz: timezone) -> str:
     """Make the inside of a segment's button in the timeline."""
+    return _card(segment, wording.clock_text(segment.start_ms, tz), "")
+
+
+def found_card(segment: SegmentView, tz: timezone) -> str:
+    """Make the inside of a search result's button, which also says of what day and camera it is."""
+    when = f"{wording.date_text(segment.start_ms, tz)}, {wording.clock_text(segment.start_ms, tz)}"
+    where = f'<span class="card-place">{escape(wording.place_text(segment.camera))}</span>'
+    return _card(segment, when, where)
+
+
+def _card(segment: SegmentView, when: str, where: str) -> str:
     text = segment.fault if segment.fault is not None else wording.heading(segment)
     kind = "fault" if segment.fault is not None else ""
     return (
         f'<span class="thumb">{_thumb(segment)}'
         f'<span class="length">{escape(wording.duration_text(segment.duration_ms))}</span></span>'
         '<span class="card-text"><span class="card-line">'
-        f"<time>{wording.clock_text(segment.start_ms, tz)}</time>{_tags(segment)}"
+        f"<time>{when}</time>{_tags(segment)}"
         f"<b>{wording.bytes_text(segment.bytes)}</b></span>"
-        f'<span class="card-caption {kind}">{escape(text)}</span>{layer_bar(segment)}</span>'
+        f'<span class="card-caption {kind}">{escape(text)}</span>{where}{layer_bar(segment)}</span>'
     )
 
 

@@ -8,6 +8,7 @@ from nicegui import ui
 
 from cloud.api import Health
 from cloud.page.view import View
+from cloud.search import Search
 from cloud.viewing import Viewing
 
 _STYLE = Path(__file__).parent / "style.css"
@@ -19,7 +20,7 @@ _ICON = (
 )
 
 
-def mount(app: FastAPI, viewing: Viewing, health: Callable[[], Health], broker: str) -> None:
+def mount(app: FastAPI, viewing: Viewing, search: Search, health: Callable[[], Health], broker: str) -> None:
     """Serve the page at / of `app`; `broker` is the address that it tells to whoever has no camera yet."""
     style, live = _STYLE.read_text(), _LIVE.read_text()
 
@@ -27,7 +28,7 @@ def mount(app: FastAPI, viewing: Viewing, health: Callable[[], Health], broker: 
     def page() -> None:
         ui.add_css(style)
         ui.add_head_html(f"<script>{live}</script>")
-        view = View(viewing, health, broker)
+        view = View(viewing, search, health, broker)
         ui.timer(0.05, view.begin, once=True)
 
     ui.run_with(app, title="Mirage", favicon=_ICON, dark=True, tailwind=False, show_welcome_message=False)

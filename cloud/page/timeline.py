@@ -1,4 +1,4 @@
-"""The timeline: a camera's segments, the newest first, kept in step with the store."""
+"""The timeline: segments as cards, the newest first; `draw` gives the inside of one."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timezone
@@ -13,8 +13,14 @@ from cloud.page import markup
 class Timeline:
     """Cards by segment. A card changes only when its segment does, so pictures do not flicker."""
 
-    def __init__(self, choose: Callable[[int], Awaitable[None]], more: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        choose: Callable[[int], Awaitable[None]],
+        more: Callable[[], Awaitable[None]],
+        draw: Callable[[SegmentView, timezone], str] = markup.segment_card,
+    ) -> None:
         self._choose = choose
+        self._draw = draw
         self._cards: dict[int, Html] = {}
         self._shown: dict[int, SegmentView] = {}
         self._chosen: int | None = None
@@ -45,7 +51,7 @@ class Timeline:
         card = self._cards.get(segment.id)
         if card is None:
             with self._grid:
-                card = ui.html(markup.segment_card(segment, tz), tag="button").classes("card")
+                card = ui.html(self._draw(segment, tz), tag="button").classes("card")
             card.props["data-segment"] = segment.id
             card.on("click", lambda _event, chosen=segment.id: self._choose(chosen))
             card.move(target_index=place)
@@ -53,5 +59,5 @@ class Timeline:
             if segment.id == self._chosen:
                 card.classes(add="chosen")
         elif self._shown[segment.id] != segment:
-            card.set_content(markup.segment_card(segment, tz))
+            card.set_content(self._draw(segment, tz))
         self._shown[segment.id] = segment

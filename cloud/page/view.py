@@ -1,7 +1,7 @@
 """One visitor's page: what is chosen, and the round that keeps all of it in step with the store.
 
 cameras | player
-        | timeline          on a phone: cameras, player, timeline below each other
+        | search, timeline  on a phone: cameras, player, timeline below each other
 """
 
 import asyncio
@@ -18,8 +18,10 @@ from cloud.clock import wall_ms
 from cloud.page import wording
 from cloud.page.cameras import CameraList
 from cloud.page.choice import is_fresh, is_waiting, next_choice
+from cloud.page.finder import Finder
 from cloud.page.player import Player
 from cloud.page.timeline import Timeline
+from cloud.search import Search
 from cloud.store import StoreError
 from cloud.viewing import Viewing
 
@@ -31,11 +33,13 @@ PAGE = 48  # segments shown at first, and added by "Show earlier"
 class Snapshot:
     """What the store says at one moment; `segments` are those of the chosen camera, the newest first.
 
-    `trouble` is what does not work, empty if all does; only if `readable` the rest means anything.
+    `found` is what a search found, as it is now. `trouble` is what does not work, empty if all
+    does; only if `readable` the rest means anything.
     """
 
     cameras: list[CameraView]
     segments: list[SegmentView]
+    found: list[SegmentView]
     chosen: SegmentView | None
     trouble: str
     readable: bool
@@ -44,7 +48,7 @@ class Snapshot:
 class View:
     """Built in the visitor's page; `begin` starts the rounds."""
 
-    def __init__(self, viewing: Viewing, health: Callable[[], Health], broker: str) -> None:
+    def __init__(self, viewing: Viewing, search: Search, health: Callable[[], Health], broker: str) -> None:
         self._viewing = viewing
         self._health = health
         self._tz: timezone = UTC
@@ -53,9 +57,9 @@ class View:
         self._finished = False
         self._most = PAGE
         self._one_at_a_time = asyncio.Lock()
-        self._build(broker)
+        self._build(search, broker)
 
-    def _build(self, broker: str) -> None:
+    def _build(self, search: Search, broker: str) -> None:
         ui.colors(primary="#14b8a6")
         with ui.element("header").classes("top"):
             ui.html('<span class="logo"></span>Mirage').classes("brand")
@@ -68,10 +72,12 @@ class View:
             with ui.element("div").classes("stage"):
                 self._player = Player(self._on_ended, self._retry)
             with ui.element("div").classes("history"):
-                with ui.element("div").classes("timeline-head"):
-                    ui.label("Timeline").classes("title")
-                    self._live = ui.switch("Follow live", value=True).props("dense")
-                self._timeline = Timeline(self._choose_segment, self._show_earlier)
+                self._finder = Finder(search, self._choose_found, self._on_search, lambda: self._tz)
+                with ui.element("div").classes("past") as self._past:
+                    with ui.element("div").classes("timeline-head"):
+                        ui.label("Timeline").classes("title")
+                        self._live = ui.switch("Follow live", value=True).props("dense")
+                    self._timeline = Timeline(self._choose_segment, self._show_earlier)
         with ui.element("div").classes("empty") as self._empty:
             ui.html('<span class="logo large"></span>')
             ui.label("No camera has reported yet").classes("heading")
@@ -108,10 +114,12 @@ class View:
             if self._camera is None and cameras:
                 self._camera = max(cameras, key=lambda camera: camera.seen_ms).id
             segments = [] if self._camera is None else catalog.segments(self._camera, limit=self._most)
+            found = catalog.these(self._finder.shown) if self._finder.shown else []
             chosen = None if self._chosen is None else catalog.segment(self._chosen)
         except (StoreError, UnknownCameraError, UnknownSegmentError) as error:
-            return Snapshot([], [], None, str(error), readable=False)
-        return Snapshot(cameras, segments, chosen, "; ".join(health.troubles.values()), readable=True)
+            return Snapshot([], [], [], None, str(error), readable=False)
+        trouble = "; ".join(health.troubles.values())
+        return Snapshot(cameras, segments, found, chosen, trouble, readable=True)
 
     def _ask(self, segment_id: int, *, patient: bool) -> None:
         """Have a segment rendered; runs on a thread of its own."""
@@ -135,7 +143,8 @@ class View:
         self._main.set_visibility(bool(now.cameras))
         self._cameras.show(now.cameras, self._camera, wall_ms())
         self._timeline.show(now.segments, self._tz, has_more=len(now.segments) >= self._most)
-        self._timeline.mark(self._chosen)
+        self._finder.update(now.found)
+        self._mark(self._chosen)
         camera = next((camera for camera in now.cameras if camera.id == self._camera), None)
         if streams and self._camera is not None:
             seen = next((segment for segment in now.segments if segment.id == self._chosen), now.chosen)
@@ -154,7 +163,7 @@ class View:
         choice = next_choice(now.segments, self._chosen, live=live, finished=self._finished or given_up)
         if choice != self._chosen:
             self._chosen, self._finished = choice, False
-            self._timeline.mark(choice)
+            self._mark(choice)
         ids = [segment.id for segment in now.segments]
         if choice in ids:
             place = ids.index(choice)
@@ -168,6 +177,19 @@ class View:
             self._player.clear("")
             self._live.set_value(True)
             await self.round()
+
+    def _mark(self, chosen: int | None) -> None:
+        self._timeline.mark(chosen)
+        self._finder.mark(chosen)
+
+    def _on_search(self, searches: bool) -> None:  # noqa: FBT001 -- a callback
+        """Let what is found take the timeline's place."""
+        self._past.set_visibility(not searches)
+
+    async def _choose_found(self, segment: SegmentView) -> None:
+        if segment.camera != self._camera:
+            self._camera, self._most = segment.camera, PAGE
+        await self._choose_segment(segment.id)
 
     async def _choose_segment(self, segment_id: int) -> None:
         self._chosen, self._finished = segment_id, False

@@ -59,6 +59,20 @@ def date_text(at_ms: int, tz: timezone) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(tz).strftime("%a %d %b %Y")
 
 
+def place_text(camera: str) -> str:
+    """Say gate · jetson-1 · north of acme/north/jetson-1/gate."""
+    return " · ".join(reversed(camera.split("/")[1:]))
+
+
+def found_text(count: int, *, more: bool) -> str:
+    """Say how much a search found; more than `count` if there is `more`."""
+    if not count:
+        return "No caption says that."
+    if count == 1 and not more:
+        return "1 caption"
+    return f"{'More than ' if more else ''}{count} captions, the newest first"
+
+
 def ago_text(at_ms: int, now_ms: int) -> str:
     """Say just now, 5 min ago, 3 h ago, 2 days ago."""
     seconds = max(0, now_ms - at_ms) // 1000

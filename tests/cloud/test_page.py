@@ -245,6 +245,61 @@ def test_a_hostile_caption_is_text(page: Page) -> None:
 
 
 @pytest.mark.usefixtures("fleet")
+def test_what_was_said_is_found_in_all_cameras_and_plays(page: Page) -> None:
+    page.locator("button.camera", has_text="gate").click()
+    box, found = page.get_by_label("Search captions"), page.locator(".found button.card")
+    box.fill('"two people" camera -boat')
+    expect(found).to_have_count(1)
+    expect(page.get_by_role("status")).to_have_text("1 caption")
+    expect(found.locator(".card-caption")).to_have_text(CAPTIONS[4])
+    expect(found.locator(".card-place")).to_have_text("yard · jetson-1 · north")
+    expect(found.locator("img")).to_have_attribute("src", re.compile("^/api/v1/(clips|segments)/[0-9]+"))
+    expect(page.locator(".past")).to_be_hidden()
+    found.click()
+    expect(page.locator(".player .heading")).to_have_text(CAPTIONS[4])
+    expect(page.locator("button.camera.chosen")).to_contain_text("yard")
+    expect(found).to_have_class("card chosen")
+    until(lambda: plays(page))
+    poster = found.locator('img[src$=".jpg"]:not([src*="thumb"])')
+    until(lambda: poster.count() == 1 and poster.evaluate("picture => picture.naturalWidth > 0"))
+    box.fill("img onerror")
+    expect(found.locator(".card-caption")).to_have_text(HOSTILE)
+    box.fill("zebra ' OR \"")
+    expect(page.get_by_role("status")).to_have_text("No caption says that.")
+    expect(found).to_have_count(0)
+    assert page.title() == "Mirage"
+
+
+@pytest.mark.usefixtures("fleet")
+def test_searching_needs_no_mouse(page: Page) -> None:
+    page.locator("button.camera", has_text="gate").click()
+    page.get_by_label("Search captions").focus()
+    page.keyboard.type("boat")
+    first = page.locator(".found button.card").first
+    expect(first).to_contain_text("boat")
+    for _ in range(3):  # past the button that clears the box
+        page.keyboard.press("Tab")
+        if first.evaluate("card => card === document.activeElement"):
+            break
+    expect(first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(first).to_have_class("card chosen")
+    page.get_by_label("Search captions").focus()
+    page.keyboard.press("Escape")
+    expect(page.locator(".past")).to_be_visible()
+    expect(page.locator(".found")).to_be_hidden()
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize("screen", SCREENS)
+def test_results_fit_any_screen(page: Page, screen: str) -> None:
+    page.set_viewport_size(SCREENS[screen])
+    page.get_by_label("Search captions").fill("a")
+    expect(page.locator(".found button.card").first).to_be_visible()
+    assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.usefixtures("fleet")
 @pytest.mark.parametrize("screen", SCREENS)
 def test_it_fits_any_screen(page: Page, screen: str) -> None:
     page.set_viewport_size(SCREENS[screen])

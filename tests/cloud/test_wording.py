@@ -78,3 +78,25 @@ def test_a_camera_shows_what_its_device_complains_of() -> None:
     card = markup.camera_card(replace(CAMERA, alarms=("disk-full", "<b>")), 0)
     assert '<span class="alarm">its disk is full</span><span class="alarm">&lt;b&gt;</span>' in card
     assert "alarm" not in markup.camera_card(CAMERA, 0)
+
+
+@pytest.mark.parametrize(
+    ("count", "more", "text"),
+    [
+        (0, False, "No caption says that."),
+        (1, False, "1 caption"),
+        (7, False, "7 captions, the newest first"),
+        (24, True, "More than 24 captions, the newest first"),
+    ],
+)
+def test_what_a_search_found_is_counted(count: int, *, more: bool, text: str) -> None:
+    assert wording.found_text(count, more=more) == text
+
+
+def test_a_search_result_says_when_and_where_it_was_seen() -> None:
+    card = markup.found_card(SEGMENT, UTC)
+    assert "Mon 21 Sep 2026, 14:13:20" in card
+    assert "d · c · b" in card
+    assert "a &lt; b" in card
+    hostile = replace(SEGMENT, camera="a/<b>/c/<i>")
+    assert "<i>" not in markup.found_card(hostile, UTC)
