@@ -34,6 +34,7 @@ from wire.topics import BIRTH_FILTER, STATE_FILTER, sem_filter, telemetry_filter
 WINDOW = 1024  # messages that the broker may send ahead of our acknowledgements
 SESSION_EXPIRY_S = 86_400
 KEEPALIVE_S = 30
+MAX_FRUITLESS = 2  # resumed sessions in turn that bring nothing
 CONNECT_TIMEOUT_S = 5.0
 _RETRY_S = (1.0, 30.0)  # the delay doubles between these
 # What paho raises where it reads what no broker should send.
@@ -68,6 +69,8 @@ class Subscription:
         group = broker.group or None
         self._filters = (sem_filter(group), telemetry_filter(group), BIRTH_FILTER, STATE_FILTER)
         self._closing = self._refused = False
+        self._resumed = self._heard = False  # of the present connection
+        self._fruitless = 0  # sessions that were resumed and brought nothing, one after the other
         self._left = False  # the broker, by us: paho does not know
         self._retry_s = _RETRY_S[0]
         self._next_try_s = 0.0
@@ -96,13 +99,23 @@ class Subscription:
         self._client.on_message = self._receive
         # paho would else send each acknowledgement at once, by itself.
         self._client.on_socket_register_write = _nothing
+        self._aim()
+
+    def _aim(self) -> None:
+        """Say where and how to connect.
+
+        Retained births come with every subscription. Where sessions that are resumed bring not even those,
+        the broker has lost its way in them (rumqttd waits for receipts of what it never sends again). Then
+        without a session: what is lost with it, devices send again.
+        """
         host, port = self._address.rsplit(":", 1)
         wishes = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         wishes.SessionExpiryInterval = SESSION_EXPIRY_S
         wishes.ReceiveMaximum = self._window
         wishes.MaximumPacketSize = 2 * MAX_FRAME
         # No TopicAliasMaximum: paho does not resolve the aliases that a broker would then use.
-        self._client.connect_async(host, int(port), KEEPALIVE_S, clean_start=False, properties=wishes)
+        clean = self._fruitless >= MAX_FRUITLESS
+        self._client.connect_async(host, int(port), KEEPALIVE_S, clean_start=clean, properties=wishes)
 
     def close(self) -> None:
         """Disconnect; what was not settled comes again."""
@@ -197,6 +210,7 @@ class Subscription:
         self._next_try_s = time.monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, _RETRY_S[1])
         try:
+            self._aim()
             self._client.reconnect()
             self._left = False
         except (OSError, ValueError) as error:  # ValueError: a host name that none can be
@@ -214,6 +228,9 @@ class Subscription:
             log.warning("broker refused", broker=self._address, reason=str(reason))
             return
         self._retry_s = _RETRY_S[0]
+        self._resumed, self._heard = flags.session_present, False
+        if not flags.session_present:
+            self._fruitless = 0
         client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._filters])
         log.info("connected", broker=self._address, resumed=flags.session_present)
 
@@ -240,11 +257,15 @@ class Subscription:
     def _lose(self, reason: str) -> None:
         """Note that a connection is over."""
         self._connection += 1
+        if self._resumed:
+            self._fruitless = 0 if self._heard else self._fruitless + 1
+            self._resumed = False
         if not self._closing and not self._refused:
             self._trouble = f"broker {self._address} {reason}"
             log.warning("connection is over", broker=self._address, reason=reason)
 
     def _receive(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        self._heard = True
         content = Message(message.topic, bytes(message.payload), self._clock(), message.retain)
         self._received.append(Delivery(content, message.mid, message.qos, self._connection))
 
