@@ -7,6 +7,7 @@ Words are runs of letters and digits in any case. Whatever else is typed only se
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,8 +53,8 @@ class Query:
 
 
 def words_of(text: str) -> list[str]:
-    """Give the words of a text, in small letters."""
-    return _WORDS.findall(text.lower())
+    """Give the words of a text, in small letters; an accent that was typed after its letter is part of it."""
+    return _WORDS.findall(unicodedata.normalize("NFC", text).lower())
 
 
 def fts5(query: Query, places: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ from cloud.query import Phrase, Query, closeness, words_of
         pytest.param("place:x", [Phrase(["place"]), Phrase(["x"])], [], id="no columns"),
         pytest.param("'; DROP --", [Phrase(["drop"])], [], id="no SQL"),
         pytest.param('"" - * !! \0', [], [], id="nothing"),
+        pytest.param("A\N{COMBINING DIAERESIS}pfel", [Phrase(["äpfel"])], [], id="accent after its letter"),
         pytest.param("Äpfel 犬", [Phrase(["äpfel"]), Phrase(["犬"])], [], id="letters of all languages"),
     ],
 )
