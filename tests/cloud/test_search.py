@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
+from cloud.query import Phrase, Query
 from cloud.schema import SegmentRow
 from cloud.search import CursorError, Order, Scope, Search, UnknownPlaceError, Wanted
 from cloud.store import Store
@@ -226,3 +227,42 @@ def test_what_was_rolled_back_is_not_found(town: Town) -> None:
 @given(st.text(max_size=60) | st.text("ab \"*-():^'\\{}+&|!<>", max_size=40))
 def test_whatever_is_typed_has_an_answer(town: Town, text: str) -> None:
     town.find(text)
+
+
+WORDS = ("a", "red", "reddish", "car", "boat", "to", "the", "left")
+PARTS = st.builds(
+    lambda minus, words, quoted, star: minus + (f'"{" ".join(words)}"' if quoted else words[0] + star),
+    st.sampled_from(["", "", "-"]),
+    st.lists(st.sampled_from([*WORDS, "re", "c"]), min_size=1, max_size=3),
+    st.booleans(),
+    st.sampled_from(["", "*"]),
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(PARTS, min_size=1, max_size=4).map(" ".join))
+def test_what_is_found_is_what_reading_all_captions_finds(town: Town, text: str) -> None:
+    with town.store.write() as session:
+        for place, segment in enumerate(session.scalars(select(SegmentRow).order_by(SegmentRow.start_ms))):
+            segment.caption = " ".join(WORDS[(place * step + step) % len(WORDS)] for step in (1, 3, 5, 2, 7))
+    with town.store.read() as session:
+        newest_first = session.scalars(select(SegmentRow.caption).order_by(SegmentRow.start_ms.desc())).all()
+    query = Query.parse(text)
+    wanted = [
+        caption
+        for caption in newest_first
+        if caption is not None
+        and all(says(caption, phrase) for phrase in query.wanted)
+        and not any(says(caption, phrase) for phrase in query.unwanted)
+    ]
+    assert town.find(text) == wanted
+
+
+def says(caption: str, phrase: Phrase) -> bool:
+    words, length = caption.split(), len(phrase.words)
+    for first in range(len(words) - length + 1):
+        *whole, last = words[first : first + length]
+        ends = last.startswith(phrase.words[-1]) if phrase.prefix else last == phrase.words[-1]
+        if whole == list(phrase.words[:-1]) and ends:
+            return True
+    return False
