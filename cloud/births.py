@@ -2,9 +2,10 @@
 
     birth --signature, by the enrolled key--> --wrapped key, by the cloud's--> boots, cameras, keys
 
-A birth can be sent again by whoever runs the broker. So one whose key is known changes nothing, and a boot
-that another has followed never becomes the current one again, nor does it bring keys. Keys of the current
-boot are all remembered: one that was forgotten could come again, and its counters would begin anew.
+A birth can be sent again by whoever runs the broker. So one whose key is known changes nothing, and neither
+does one of a boot of which keys were forgotten: their counters would begin anew. Those of the current boot
+are all remembered, those of others boot by boot. A birth with a key that never was here is news, of
+whichever boot: that of an earlier one may have come late, and then the device's own next one must win.
 
 A boot that ended before it was online is explained by a later one: its birth is signed and has no key.
 """
@@ -107,12 +108,12 @@ def register(session: Session, born: Newborn, early_state: str | None) -> bool:
     owed = not born.message.retained  # else the cloud has only started anew
     if born.secret is not None:
         unanswered = _unanswered(session, born)
-        if unanswered is not None or followed:
+        if unanswered is not None or (followed and _has_forgotten(session, boot)):
             return unanswered is True
         _add_key(session, born, born.secret)
         owed = True
     device.seen_ms = max(device.seen_ms, born.message.received_ms)
-    if followed:
+    if followed and born.secret is None:
         return owed
     before = None if boot.birth is None else documents.decode_birth(boot.birth)
     device.boot_hex = boot.boot_hex
@@ -145,6 +146,12 @@ def _unanswered(session: Session, born: Newborn) -> bool | None:
     return None if counter is None else counter == 0
 
 
+def _has_forgotten(session: Session, boot: BootRow) -> bool:
+    """Tell whether a boot had keys, and they were forgotten: all of them at once."""
+    any_key = session.scalar(select(KeyRow.id).where(KeyRow.boot_id == boot.id).limit(1))
+    return boot.born_ms is not None and any_key is None
+
+
 def _add_key(session: Session, born: Newborn, secret: bytes) -> None:
     row: dict[str, str | int | bytes] = {
         "device_id": born.device_id, "boot_id": born.boot_id, "key_id": born.birth.key_id, "secret": secret,
@@ -155,7 +162,8 @@ def _add_key(session: Session, born: Newborn, secret: bytes) -> None:
     over = of_device.where(KeyRow.boot_id != born.boot_id)
     oldest = session.scalar(over.order_by(KeyRow.id.desc()).offset(MAX_KEYS).limit(1))
     if oldest is not None:
-        session.execute(delete(KeyRow).where(KeyRow.id.in_(over.where(KeyRow.id <= oldest))))
+        incomplete = select(KeyRow.boot_id).where(KeyRow.id.in_(over.where(KeyRow.id <= oldest)))
+        session.execute(delete(KeyRow).where(KeyRow.boot_id.in_(incomplete)))
 
 
 def _note_cameras(session: Session, born: Newborn) -> None:

@@ -200,6 +200,7 @@ class Uplink:
         if self._feed.resends(now_s):
             log.warning("packets were not acknowledged, sending again")
             if self._may_announce():
+                self._session.renew(now_s)  # the cloud may hold another key, or boot, for the latest
                 self._publish_births(link)  # whoever lost the packets may have lost the birth
         for item in self._feed.live(link.window - link.in_flight):
             if not self._send(link, item, Purpose.LIVE):

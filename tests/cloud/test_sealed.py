@@ -244,6 +244,22 @@ def test_an_old_birth_that_is_sent_again_does_not_bring_back_its_boot(
     assert newest == device.secret
 
 
+def test_a_birth_of_an_earlier_boot_that_comes_late_locks_nobody_out(
+    desk: SealedDesk, device: SealedDevice
+) -> None:
+    late = device.birth()
+    device.reboot()
+    desk.birth(device)
+    desk.deliver(device.topics.birth, late)
+    device.connect(device.key_id + 1)
+    desk.birth(device)
+    assert current_boot(desk) == device.boot_hex
+    assert desk.sem(device, device.packet()) == Outcome.STORED
+    with desk.store.read() as session:
+        newest = session.scalars(select(KeyRow.secret).order_by(KeyRow.id.desc())).first()
+    assert newest == device.secret
+
+
 def test_an_old_birth_of_this_boot_does_not_turn_back_its_clock(
     desk: SealedDesk, device: SealedDevice
 ) -> None:
