@@ -178,6 +178,8 @@ def _keep_one(work: _Batch, boot: _Boot, opened: Opened, size: int) -> Outcome:
     sequence, here = packet.sequence, None
     if sequence <= boot.seen.highest:
         here = boot.rows.get(sequence)
+        if here is None and not boot.seen.missing(sequence, sequence):
+            return Outcome.DUPLICATE  # a gap record that begins earlier has it: what is given up stays so
     is_gap = lost is not None
     row = _Row(opened.camera_id, is_gap, opened.body)
     if here is not None:

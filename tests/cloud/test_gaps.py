@@ -42,6 +42,7 @@ def test_a_packet_that_was_given_up_and_comes_after_all_is_no_poison(desk: Desk,
     packets = [device.packet() for _ in range(3)]
     desk.sem(device, gap_record(0, 1))
     assert desk.sem(device, packets[0]) == Outcome.DUPLICATE
+    assert desk.sem(device, packets[1]) == Outcome.DUPLICATE, "behind the first of the record, too"
     assert desk.sem(device, packets[2]) == Outcome.STORED
 
 
