@@ -147,24 +147,27 @@ class Cloud:
 
     def _take_birth(self, payload: bytes) -> None:
         birth = documents.decode_birth(payload)
-        self.births.append(birth)
-        if self._secrets is None:
+        if self._secrets is not None:
+            signature.verify(payload, self._secrets.device.public_key(), TOPICS.birth)
+            self._learn(birth, self._secrets)
+        self.births.append(birth)  # when its key is known: whoever waits for it may seal something at once
+        if birth.wrapped_key is not None and self.acknowledges:
+            self._acknowledge(self._ack())
+
+    def _learn(self, birth: Birth, secrets: Secrets) -> None:
+        if birth.wrapped_key is None:
             return
-        signature.verify(payload, self._secrets.device.public_key(), TOPICS.birth)
-        if birth.wrapped_key is not None:
-            context = keys.context_of(TOPICS.birth, birth.boot_id, birth.key_id)
-            secret = keys.unwrap(birth.wrapped_key, self._secrets.cloud, context)
-            known = self.connections.get(birth.key_id)
-            if known is None or known.wrapped != birth.wrapped_key:
-                self.connections[birth.key_id] = Connection(
-                    birth.boot_id,
-                    birth.wrapped_key,
-                    SealedEnvelope(keys.up(secret), birth.key_id),
-                    SealedEnvelope(keys.down(secret), birth.key_id),
-                )
-            self._key_id = birth.key_id
-            if self.acknowledges:
-                self._acknowledge(self._ack())
+        context = keys.context_of(TOPICS.birth, birth.boot_id, birth.key_id)
+        secret = keys.unwrap(birth.wrapped_key, secrets.cloud, context)
+        known = self.connections.get(birth.key_id)
+        if known is None or known.wrapped != birth.wrapped_key:
+            self.connections[birth.key_id] = Connection(
+                birth.boot_id,
+                birth.wrapped_key,
+                SealedEnvelope(keys.up(secret), birth.key_id),
+                SealedEnvelope(keys.down(secret), birth.key_id),
+            )
+        self._key_id = birth.key_id
 
     def _opened(self, payload: bytes, topic: str) -> tuple[bytes, str]:
         if self._secrets is None:

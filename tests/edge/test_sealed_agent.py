@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -152,12 +153,12 @@ def test_segments_that_find_no_room_are_listed_as_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(agent, "_INBOX", 1)
-    slow = threading.Event()
+    slow, calls = threading.Event(), count()
     describe = Pipeline.describe
 
     def described(self: Pipeline, raw: RawSegment, composer: Composer) -> Described:
-        if len(cloud.order) == 1:  # the encoders are held up once, for as long as it takes
-            slow.wait(30)
+        if next(calls) == 1:  # the encoders are held up once, for as long as it takes
+            slow.wait(60)
         return describe(self, raw, composer)
 
     monkeypatch.setattr(Pipeline, "describe", described)
