@@ -70,7 +70,7 @@ install() {
   local directory=$1 extras=$2 stamp wanted
   shift 2
   stamp="$directory/.installed"
-  wanted="$extras $root $(cat pyproject.toml scripts/environment.sh | sha256sum | cut -d' ' -f1)"
+  wanted="$extras $root $* $(cat pyproject.toml scripts/environment.sh | sha256sum | cut -d' ' -f1)"
   [[ -f $stamp ]] && grep -qxF -e "$wanted" -e "${wanted/#$DEMO_EXTRAS /$TEST_EXTRAS }" "$stamp" && return
   say "installing .[$extras] into ${directory#"$root"/}"
   "$directory/bin/python" -m pip install -qq --disable-pip-version-check --editable ".[$extras]" "$@" >&2 ||
