@@ -67,16 +67,17 @@ class Gate:
         else:
             self._devices.move_to_end(name)
         size = len(message.payload)
-        if not (device.messages.holds(1, now_ms) and device.size.holds(size, now_ms)):
-            return False
+        within = device.messages.holds(1, now_ms) and device.size.holds(size, now_ms)
         if message.topic.endswith("/birth"):
-            if not device.births.holds(1, now_ms):
+            if not (device.births.holds(1, now_ms) and within):
                 if name in self._holding or len(self._holding) < _MAX_HELD:
                     device.held = message
                     self._holding.add(name)
                 return False
             device.births.take(1)
             device.held = None
+        if not within:
+            return False
         device.messages.take(1)
         device.size.take(size)
         return True

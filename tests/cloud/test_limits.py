@@ -58,6 +58,14 @@ def test_of_too_many_births_the_newest_is_held_back_and_passes_later() -> None:
     assert gate.released(60_000) == []
 
 
+def test_a_birth_among_too_many_packets_is_held_back_and_not_dropped() -> None:
+    gate = Gate(LIMITS)
+    for _ in range(6):
+        gate.admits(sem(0))
+    assert not gate.admits(birth(0, 1))
+    assert gate.released(100) == [birth(0, 1)]
+
+
 def test_a_birth_that_passes_replaces_one_that_was_held_back() -> None:
     gate = Gate(Limits(device_packets_per_s=1000, device_burst=1000))
     for mark in range(21):

@@ -23,7 +23,7 @@ from edge.keys import Keys
 from edge.session import PlainSession, SealedSession, Session
 from mirage.bench.chaos.settings import AGENT, AGENT_CAMERA, CAMERAS, TOPICS, Settings
 
-ROTATION_S = 7.0  # between two keys of a connection
+ROTATION_S = 25.0  # between two keys of a connection
 AGENT_KEY = "agent.key"
 DEVICE_KEY, CLOUD_KEY, CLOUD_PUBLIC = "device.key", "cloud.key", "cloud.pub"
 
