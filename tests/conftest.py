@@ -1,12 +1,14 @@
 """What tests in several folders need: real clips, small made-up ones, the shipped bundle."""
 
 import importlib.util
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+import structlog
 from hypothesis import settings
 from numpy.typing import NDArray
 
@@ -17,6 +19,17 @@ ROOT = Path(__file__).resolve().parent.parent
 TINY = ROOT / "models" / "tiny"
 
 MakeVideo = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Take back what a command run in this process set up: its stderr is closed when the test is over."""
+    before = structlog.get_config()
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.configure(**before)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
