@@ -231,6 +231,19 @@ def test_a_store_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None
         Store(url)
 
 
+def test_a_new_file_that_another_process_has_locked_is_awaited(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    looked = threading.Timer(0.3, holder.execute, ("ROLLBACK",))
+    looked.start()
+    store = Store(f"sqlite:///{path}")
+    assert not looked.is_alive()
+    store.check()
+    store.close()
+    holder.close()
+
+
 def test_a_password_is_never_shown(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         Store(f"sqlite://user:hunter2@/{tmp_path}/a.db")
