@@ -84,6 +84,15 @@ def of_subscriber(name: str, tenant: str) -> Grant:
     return Grant(_role("subscriber", name), reads=(f"{PREFIX}/{_id('tenant', tenant)}/+/+/+/event",))
 
 
+def of_bridge(name: str, tenant: str) -> Grant:
+    """Let a bridge to another system follow a tenant: events, which devices there are, and their cameras.
+
+    What it writes, it writes at the other system's broker.
+    """
+    below = f"{PREFIX}/{_id('tenant', tenant)}/+/+"
+    return Grant(_role("bridge", name), reads=(f"{below}/+/event", f"{below}/state", f"{below}/birth"))
+
+
 def of_monitor(name: str) -> Grant:
     """Let a monitor read what the broker says of itself."""
     return Grant(_role("monitor", name), reads=("$SYS/#",))

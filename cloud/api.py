@@ -2,35 +2,56 @@
 
 GET  /api/v1/devices                          all devices, and what they last said of themselves
 GET  /api/v1/cameras                          all cameras
-GET  /api/v1/segments?camera=T/S/D/C          newest first; limit, before_ms, after_ms
+GET  /api/v1/segments?camera=T/S/D/C          newest first; limit, before_ms, after_ms, confidence_below
 GET  /api/v1/segments/ID                      one
 POST /api/v1/segments/ID/render               have it rendered
 DELETE /api/v1/segments/ID/render             not any more: it ends within a step of the renderer
-GET  /api/v1/clips/ID.mp4, ID.jpg, ID.json    film, poster, provenance; 202 while it is being made
+GET  /api/v1/clips/ID.mp4, ID.jpg, ID.json    film, poster, provenance (cloud/clip_routes.py)
 GET  /api/v1/search?q=…                       what captions say (cloud/search_routes.py)
 GET  /healthz                                 200 or 503
+
+Whoever sees only a part of the fleet (cloud/access) gets that part of lists, and 404 of the rest.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import Depends, FastAPI, Header, Query, Request
+from fastapi import FastAPI, Query
 from fastapi import Path as PathParameter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse
 
-from cloud.catalog import MAX_SEGMENTS, CameraView, SegmentView, UnknownCameraError, UnknownSegmentError
+from cloud import examples, problems
+from cloud.access.asks import Asked
+from cloud.access.declare import Locator, MaybeWho, Who, locate, public, requires
+from cloud.access.roles import Role
+from cloud.catalog import (
+    MAX_SEGMENTS,
+    CameraView,
+    Catalog,
+    SegmentView,
+    UnknownCameraError,
+    UnknownSegmentError,
+)
+from cloud.clip_routes import clip_routes
+from cloud.examples import shown
 from cloud.objects import ObjectsError
-from cloud.ranges import RangeError, parse_range
+from cloud.openapi import DESCRIPTION, describe
+from cloud.problem_routes import problem_routes
+from cloud.problems import UNAVAILABLE, UNKNOWN_PLACE, UNKNOWN_SEGMENT
 from cloud.store import StoreError
 from cloud.telemetry import DeviceView
-from cloud.viewing import NoClipError, Viewing
-
-RETRY_AFTER_S = 1
+from cloud.viewing import Viewing
 
 SegmentId = Annotated[int, PathParameter(ge=0, lt=2**31)]
 Milliseconds = Annotated[int, Query(ge=0, lt=2**53)]
+
+_KINDS: Mapping[type[Exception], problems.Kind] = {
+    UnknownCameraError: UNKNOWN_PLACE,
+    UnknownSegmentError: UNKNOWN_SEGMENT,
+    StoreError: UNAVAILABLE,
+    ObjectsError: UNAVAILABLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,113 +63,115 @@ class Health:
     messages: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a request for bytes says of them."""
-
-    byte_range: Annotated[str | None, Header(alias="range")] = None
-    if_range: Annotated[str | None, Header()] = None
-    if_none_match: Annotated[str | None, Header()] = None
-
-
 def create_api(viewing: Viewing, health: Callable[[], Health]) -> FastAPI:
-    """Make the application. Its documentation page is left out: it would load scripts from elsewhere."""
-    app = FastAPI(title="Mirage", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
-    _add_errors(app)
-    _add_lists(app, viewing)
-    _add_clips(app, viewing)
+    """Make the application. Its documentation page is left out: it would load scripts from elsewhere.
 
-    @app.get("/healthz")
-    def healthz() -> JSONResponse:
+    It answers to nobody unless it stands behind a `cloud.access.guard.Guard`, which tells who calls.
+    """
+    app = FastAPI(
+        title="Mirage",
+        description=DESCRIPTION,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    problems.install(app, _KINDS)
+    locate(app, "segment_id", _segments_of(viewing.catalog))
+    _add_lists(app, viewing)
+    _add_segments(app, viewing)
+    app.include_router(clip_routes(viewing))
+    app.include_router(problem_routes())
+    document = describe(app)
+
+    @app.get("/api/v1/openapi.json", dependencies=[requires(Role.VIEWER)], include_in_schema=False)
+    def openapi() -> JSONResponse:
+        return JSONResponse(document())
+
+    sick = {
+        "ok": False,
+        "troubles": {"broker": "broker 10.0.0.5:8883: timed out"},
+        "messages": {"stored": 812},
+    }
+
+    @app.get("/healthz", dependencies=[public()], responses={**shown({"ok": True}), **shown(sick, 503)})
+    def healthz(caller: MaybeWho) -> JSONResponse:
+        """Tell whether all is well; operators of the whole fleet are told what is not."""
         now = health()
-        return JSONResponse(asdict(now), 200 if now.ok else 503)
+        knows = caller is not None and caller.may(Role.OPERATOR) and caller.scope.is_everything
+        return JSONResponse(asdict(now) if knows else {"ok": now.ok}, 200 if now.ok else 503)
 
     return app
 
 
 def _add_lists(app: FastAPI, viewing: Viewing) -> None:
-    @app.get("/api/v1/devices")
-    def devices() -> list[DeviceView]:
-        return viewing.devices()
+    @app.get("/api/v1/devices", dependencies=[requires(Role.VIEWER)], responses=shown([examples.DEVICE]))
+    def devices(caller: Who) -> list[DeviceView]:
+        return [device for device in viewing.devices() if caller.sees(device.id)]
 
-    @app.get("/api/v1/cameras")
-    def cameras() -> list[CameraView]:
-        return viewing.catalog.cameras()
+    @app.get("/api/v1/cameras", dependencies=[requires(Role.VIEWER)], responses=shown([examples.CAMERA]))
+    def cameras(caller: Who) -> list[CameraView]:
+        return [camera for camera in viewing.catalog.cameras() if caller.sees(camera.id)]
 
-    @app.get("/api/v1/segments")
+    @app.get("/api/v1/segments", dependencies=[requires(Role.VIEWER)], responses=shown([examples.MADE]))
     def segments(
-        camera: str,
+        camera: Annotated[str, Query(examples=["acme/north/jetson-1/gate"])],
         limit: Annotated[int, Query(ge=1, le=MAX_SEGMENTS)] = 100,
         before_ms: Milliseconds | None = None,
         after_ms: Milliseconds | None = None,
+        confidence_below: Annotated[float | None, Query(ge=0, le=1)] = None,
+        *,
+        caller: Who,
     ) -> list[SegmentView]:
-        return viewing.catalog.segments(camera, limit=limit, before_ms=before_ms, after_ms=after_ms)
-
-    @app.get("/api/v1/segments/{segment_id}")
-    def segment(segment_id: SegmentId) -> SegmentView:
-        return viewing.catalog.segment(segment_id)
-
-    @app.post("/api/v1/segments/{segment_id}/render", status_code=202)
-    def render(segment_id: SegmentId) -> SegmentView:
-        return viewing.ask(segment_id)
-
-    @app.delete("/api/v1/segments/{segment_id}/render")
-    def cancel(segment_id: SegmentId) -> SegmentView:
-        return viewing.cancel(segment_id)
+        return viewing.catalog.segments(
+            camera,
+            limit=limit,
+            before_ms=before_ms,
+            after_ms=after_ms,
+            confidence_below=confidence_below,
+            role=caller.role,
+        )
 
 
-def _add_clips(app: FastAPI, viewing: Viewing) -> None:
-    @app.api_route("/api/v1/clips/{segment_id}.mp4", methods=["GET", "HEAD"])
-    def video(segment_id: SegmentId, wish: Annotated[Wish, Depends()]) -> Response:
-        return _serve(viewing, segment_id, "video", wish)
+def _add_segments(app: FastAPI, viewing: Viewing) -> None:
+    @app.get(
+        "/api/v1/segments/{segment_id}",
+        dependencies=[requires(Role.VIEWER)],
+        responses=shown(examples.MADE),
+    )
+    def segment(segment_id: SegmentId, caller: Who) -> SegmentView:
+        return viewing.catalog.segment(segment_id, caller.role)
 
-    @app.api_route("/api/v1/clips/{segment_id}.jpg", methods=["GET", "HEAD"])
-    def poster(segment_id: SegmentId, wish: Annotated[Wish, Depends()]) -> Response:
-        return _serve(viewing, segment_id, "poster", wish)
+    @app.post(
+        "/api/v1/segments/{segment_id}/render",
+        status_code=202,
+        dependencies=[requires(Role.VIEWER)],
+        responses=shown(examples.QUEUED, 202),
+    )
+    def render(segment_id: SegmentId, asked: Asked) -> SegmentView:
+        return viewing.ask(segment_id, charge=asked.charge, role=asked.caller.role)
 
-    @app.get("/api/v1/clips/{segment_id}.json")
-    def provenance(segment_id: SegmentId) -> JSONResponse:
-        segment = viewing.catalog.segment(segment_id)
-        if segment.clip is None:
-            raise NoClipError(segment)
-        return JSONResponse(json.loads(segment.clip.provenance))
-
-
-def _serve(viewing: Viewing, segment_id: int, kind: Literal["video", "poster"], wish: Wish) -> Response:
-    stored = viewing.find(segment_id, kind)
-    headers = {"ETag": stored.tag, "Cache-Control": "private, no-cache", "Accept-Ranges": "bytes"}
-    if wish.if_none_match == stored.tag:
-        return Response(status_code=304, headers=headers)
-    span = None
-    if wish.byte_range is not None and wish.if_range in (None, stored.tag):
-        try:
-            span = parse_range(wish.byte_range, stored.size)
-        except RangeError:
-            return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{stored.size}"})
-    if span is None:
-        content = viewing.read(stored, 0, stored.size)
-        return Response(content, 200, headers, stored.media_type)
-    content = viewing.read(stored, span.start, span.end)
-    return Response(content, 206, headers | {"Content-Range": span.content_range}, stored.media_type)
+    @app.delete(
+        "/api/v1/segments/{segment_id}/render",
+        dependencies=[requires(Role.OPERATOR)],
+        responses=shown(examples.CANCELLED),
+    )
+    def cancel(segment_id: SegmentId, caller: Who) -> SegmentView:
+        return viewing.cancel(segment_id, caller.role)
 
 
-def _add_errors(app: FastAPI) -> None:
-    @app.exception_handler(UnknownCameraError)
-    @app.exception_handler(UnknownSegmentError)
-    def unknown(_request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, 404)
+def _segments_of(catalog: Catalog) -> Locator:
+    """Find the cameras of segments, of those that their senders let a role see."""
 
-    @app.exception_handler(NoClipError)
-    def no_clip(_request: Request, error: NoClipError) -> JSONResponse:
-        segment = error.segment
-        if segment.render == "failed":
-            return JSONResponse({"error": segment.error, "render": segment.render}, 422)
-        if segment.render == "cancelled":
-            told = f"cancelled: POST /api/v1/segments/{segment.id}/render asks for it again"
-            return JSONResponse({"error": told, "render": segment.render}, 404)
-        return JSONResponse({"render": segment.render}, 202, {"Retry-After": str(RETRY_AFTER_S)})
+    def look(value: str, role: Role = Role.ADMIN) -> str | None:
+        return catalog.camera_of(int(value), role) if _is_id(value) else None
 
-    @app.exception_handler(StoreError)
-    @app.exception_handler(ObjectsError)
-    def unavailable(_request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, 503)
+    # What is no id at all, the route says itself.
+    return Locator(
+        look, UNKNOWN_SEGMENT, lambda value, role: not _is_id(value) or look(value, role) is not None
+    )
+
+
+def _is_id(value: str) -> bool:
+    return value.isascii() and value.isdigit() and len(value) < 11 and int(value) < 2**31

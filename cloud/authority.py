@@ -4,6 +4,7 @@
        |-- server     for TLS of the broker: host names and addresses
        |-- device     common name = device id, URI = mirage:TENANT/SITE/DEVICE, for clients only
        |-- client     common name = a role of cloud/acl.py, for clients only
+       |-- signer     common name = who signs contents (C2PA)
        '-- revocation list
 
 Keys, times and names come in, PEM goes out. It reads neither clocks nor files; serial numbers are random.
@@ -98,6 +99,13 @@ def client_certificate(
     if "." not in user:
         raise AuthorityError(f"user {user!r} could be a device: a role's name has a dot")
     return _leaf(authority, key, user, [], ExtendedKeyUsageOID.CLIENT_AUTH, validity)
+
+
+def signer_certificate(
+    authority: Authority, key: EllipticCurvePublicKey, name: str, validity: Validity
+) -> bytes:
+    """Certify who signs C2PA manifests, for which e-mail protection is one of the purposes that will do."""
+    return _leaf(authority, key, name, [], ExtendedKeyUsageOID.EMAIL_PROTECTION, validity)
 
 
 def revocation_list(authority: Authority, serials: Iterable[int], number: int, validity: Validity) -> bytes:

@@ -19,6 +19,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from cloud.enrolment import enrolled_at
+from cloud.identity import clones
 from cloud.intake import AGAIN
 from cloud.message import Message
 from cloud.registry import Registry, insert_missing
@@ -27,7 +28,7 @@ from cloud.store import Store
 from wire import documents, keys, signature
 from wire.documents import Birth, DocumentError
 from wire.keys import SecretError
-from wire.topics import Topic
+from wire.topics import DeviceTopics, Topic
 
 MAX_KEYS = 256  # of a device, but for its current boot: what comes under an older one comes again
 
@@ -111,8 +112,11 @@ def register(session: Session, born: Newborn, early_state: str | None) -> bool:
         if unanswered is not None or (followed and _has_forgotten(session, boot)):
             return unanswered is True
         _add_key(session, born, born.secret)
+        place = DeviceTopics(device.tenant, device.site, device.name)
+        clones.look(session, place, device.id, born.message.received_ms)
         owed = True
-    device.seen_ms = max(device.seen_ms, born.message.received_ms)
+    if not born.message.retained:  # else it spoke long ago
+        device.seen_ms = max(device.seen_ms, born.message.received_ms)
     if followed and born.secret is None:
         return owed
     before = None if boot.birth is None else documents.decode_birth(boot.birth)

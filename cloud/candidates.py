@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import ARRAY, BigInteger, and_, bindparam, func, select
+from sqlalchemy import ARRAY, Integer, String, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -21,7 +21,7 @@ _TOGETHER_MS = 2_000  # jobs asked for within this of the first are equally urge
 # Tables, not classes: this is asked for every job, and makes no objects.
 _JOBS, _PACKETS = table_of(JobRow), table_of(PacketRow)
 _DUE = (
-    select(_JOBS.c.packet_id, _PACKETS.c.camera_id, _JOBS.c.lane, _JOBS.c.asked_ms)
+    select(_JOBS.c.packet_id, _PACKETS.c.camera_id, _JOBS.c.lane, _JOBS.c.asked_ms, _JOBS.c.look)
     .join(_PACKETS, _PACKETS.c.id == _JOBS.c.packet_id)
     .where(_JOBS.c.state == "queued", _JOBS.c.not_before_ms <= bindparam("now_ms"))
     .limit(_AT_ONCE)
@@ -35,11 +35,14 @@ _BY_LANE = _DUE.order_by(_JOBS.c.lane, _JOBS.c.asked_ms, _JOBS.c.packet_id)
 _AGED = _DUE.where(_JOBS.c.asked_ms <= bindparam("aged_ms")).order_by(_JOBS.c.asked_ms, _JOBS.c.packet_id)
 _AT_REST = _PACKETS.c.camera_id.not_in(bindparam("busy", expanding=True))
 _BY_LANE_AT_REST, _AGED_AT_REST = _BY_LANE.where(_AT_REST), _AGED.where(_AT_REST)
-_IDS = bindparam("ids", type_=ARRAY(BigInteger))
+_NAMES = bindparam("names", type_=ARRAY(String))
+_IDS = bindparam("ids", expanding=True, type_=Integer())
+_NAME = _JOBS.c.packet_id.cast(String) + "/" + _JOBS.c.look
+_PLACE = func.array_position(_NAMES, _NAME)
 _FREE = (  # PostgreSQL's: what another worker has locked is passed over
-    select(_JOBS.c.packet_id)
-    .where(_JOBS.c.packet_id == func.any(_IDS), _JOBS.c.state == "queued")
-    .order_by(func.array_position(_IDS, _JOBS.c.packet_id.cast(BigInteger)))
+    select(_NAME)
+    .where(_JOBS.c.packet_id.in_(_IDS), _PLACE.is_not(None), _JOBS.c.state == "queued")
+    .order_by(_PLACE)
     .limit(1)
     .with_for_update(skip_locked=True)
 )
@@ -52,6 +55,7 @@ class Candidate(NamedTuple):
     camera_id: int
     lane: int
     asked_ms: int
+    look: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,10 @@ def choose(session: Session, now_ms: int, wish: Wish) -> Candidate | None:
     """Choose a job, and lock it; None where there is none, or others have all that there are."""
     found = _candidates(session, now_ms, wish)
     if found and session.get_bind().dialect.name == "postgresql":
-        ids = [candidate.packet_id for candidate in found]
-        free = session.connection().execute(_FREE, {"ids": ids}).scalar()
-        return next((candidate for candidate in found if candidate.packet_id == free), None)
+        named = {f"{each.packet_id}/{each.look}": each for each in found}
+        ids = sorted({each.packet_id for each in found})
+        free = session.connection().execute(_FREE, {"ids": ids, "names": list(named)}).scalar()
+        return named.get(str(free))
     return found[0] if found else None  # SQLite: this transaction is the only one that writes
 
 

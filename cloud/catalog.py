@@ -1,19 +1,24 @@
 """What API and page show: cameras and their segments, read from the store."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
+from cloud.access.roles import Role
+from cloud.bound import NOBODY
+from cloud.look import ONE_LOOK, Looks
 from cloud.schema import BootRow, CameraRow, ClipRow, DeviceRow, JobRow, PacketRow, SegmentRow, TelemetryRow
 from cloud.store import Store
-from cloud.telemetry import alarm_labels
+from cloud.views import CameraView, ClipView, SegmentView, camera_path, camera_view, segment_view
+
+__all__ = [
+    "CameraView", "Catalog", "ClipView", "SegmentView", "UnknownCameraError", "UnknownSegmentError",
+    "camera_id_of", "camera_path", "poster_key", "tail_key", "video_key",
+]  # fmt: skip
 
 MAX_SEGMENTS = 500  # in one answer
-_SHOWN = {"dead": "failed", "late": "none"}  # late for the live view only
 
 
 class UnknownCameraError(LookupError):
@@ -24,78 +29,16 @@ class UnknownSegmentError(LookupError):
     """No such segment; the message names it."""
 
 
-@dataclass(frozen=True, slots=True)
-class CameraView:
-    """A camera. `id` is tenant/site/device/name; size and rate are None until its birth has come.
-
-    `state` is ready, sleeping, lost or unknown; `seen_ms` is when its device last said anything, `alarms` is
-    what it last complained of.
-    """
-
-    id: str
-    tenant: str
-    site: str
-    device: str
-    name: str
-    width: int | None
-    height: int | None
-    fps: float | None
-    state: str
-    seen_ms: int
-    segments: int
-    bytes: int
-    alarms: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ClipView:
-    """A rendered clip: where to get it, and what it was made from (JSON).
-
-    `seam` is how visible its border to the clip is that it goes on from (`cloud.render.seam`), if it does.
-    `degraded` says in what it falls short of what was asked for, if it does.
-    """
-
-    video: str
-    poster: str
-    bytes: int
-    width: int
-    height: int
-    frames: int
-    render_ms: int
-    provenance: str
-    seam: float | None
-    degraded: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentView:
-    """A segment. Times are in ms; `start_ms` is wall time. `layers` splits `bytes`, header included.
-
-    `fault` says why it cannot be understood. `render` is none, queued, running, done, failed or
-    cancelled; `clip` is there when it is done, `error` when it failed.
-    """
-
-    id: int
-    camera: str
-    sequence: int
-    start_ms: int
-    duration_ms: int
-    still: bool
-    historical: bool
-    caption: str | None
-    fault: str | None
-    bytes: int
-    layers: Mapping[str, int]
-    render: str
-    error: str | None
-    clip: ClipView | None
-
-
 class Catalog:
-    """Answers questions about what is stored. Raises StoreError when the database does not answer."""
+    """Answers questions about what is stored. Raises StoreError when the database does not answer.
 
-    def __init__(self, store: Store) -> None:
+    Segments are those that a `role` may see as their senders demand; the others are not there. Their clips
+    are those of what the role sees the camera as, by `looks`.
+    """
+
+    def __init__(self, store: Store, looks: Looks = ONE_LOOK) -> None:
         self._store = store
+        self._looks = looks
 
     def cameras(self) -> list[CameraView]:
         """List all cameras by name."""
@@ -109,44 +52,80 @@ class Catalog:
             .order_by(DeviceRow.tenant, DeviceRow.site, DeviceRow.name, CameraRow.name)
         )
         with self._store.read() as session:
-            return [_camera(*row) for row in session.execute(query)]
+            return [camera_view(*row) for row in session.execute(query)]
 
     def segments(
-        self, camera: str, *, limit: int = 100, before_ms: int | None = None, after_ms: int | None = None
+        self,
+        camera: str,
+        *,
+        limit: int = 100,
+        before_ms: int | None = None,
+        after_ms: int | None = None,
+        confidence_below: float | None = None,
+        role: Role = Role.VIEWER,
     ) -> list[SegmentView]:
         """List a camera's segments, the newest first; `before_ms` and `after_ms` bound their starts.
 
-        Raises UnknownCameraError.
+        With `confidence_below`, only those whose clip has a score, and below. Raises UnknownCameraError.
         """
         with self._store.read() as session:
-            query = _segments(SegmentRow.camera_id == _camera_id(session, camera))
+            which = SegmentRow.camera_id == camera_id_of(session, camera)
+            query = _segments(which, role, self._looks.look(camera, role))
             if before_ms is not None:
                 query = query.where(SegmentRow.start_ms < before_ms)
             if after_ms is not None:
                 query = query.where(SegmentRow.start_ms > after_ms)
+            if confidence_below is not None:
+                query = query.where(ClipRow.confidence < confidence_below)
             query = query.order_by(SegmentRow.start_ms.desc(), SegmentRow.packet_id.desc())
             rows = session.execute(query.limit(max(1, min(limit, MAX_SEGMENTS)))).all()
-        return [_segment(camera, *row) for row in rows]
+        return [segment_view(camera, role, *row) for row in rows]
 
-    def segment(self, packet_id: int) -> SegmentView:
+    def segment(self, packet_id: int, role: Role = Role.VIEWER) -> SegmentView:
         """Give one segment, or raise UnknownSegmentError."""
-        with self._store.read() as session:
-            row = session.execute(_segments(SegmentRow.packet_id == packet_id)).one_or_none()
-            if row is None:
-                raise UnknownSegmentError(f"no segment {packet_id}")
-            camera = session.get_one(CameraRow, row[0].camera_id)
-            device = session.get_one(DeviceRow, camera.device_id)
-            return _segment(_camera_path(device, camera), *row)
+        found = self.these([packet_id], role)
+        if not found:
+            raise UnknownSegmentError(f"no segment {packet_id}")
+        return found[0]
 
-    def these(self, packet_ids: Sequence[int]) -> list[SegmentView]:
-        """Give segments in the order that is asked for, without those that are gone."""
-        owner = select(CameraRow, DeviceRow).join(DeviceRow, DeviceRow.id == CameraRow.device_id)
+    def look(self, packet_id: int, role: Role) -> str:
+        """Name what a role sees a segment as (`cloud.looks`), or raise UnknownSegmentError."""
+        camera = self._camera_of(packet_id, NOBODY)
+        if camera is None:
+            raise UnknownSegmentError(f"no segment {packet_id}")
+        return self._looks.look(camera, role)
+
+    def camera_of(self, packet_id: int, role: Role = Role.VIEWER) -> str | None:
+        """Tell whose a segment is, None if there is none."""
+        return self._camera_of(packet_id, role)
+
+    def _camera_of(self, packet_id: int, most: int) -> str | None:
+        query = (
+            select(DeviceRow.tenant, DeviceRow.site, DeviceRow.name, CameraRow.name)
+            .join(CameraRow, CameraRow.device_id == DeviceRow.id)
+            .join(SegmentRow, SegmentRow.camera_id == CameraRow.id)
+            .where(SegmentRow.packet_id == packet_id, SegmentRow.viewers <= most)
+        )
         with self._store.read() as session:
-            rows = session.execute(_segments(SegmentRow.packet_id.in_(packet_ids))).all()
-            cameras = {row[0].camera_id for row in rows}
-            owners = session.execute(owner.where(CameraRow.id.in_(cameras)))
-            paths = {camera.id: _camera_path(device, camera) for camera, device in owners}
-            found = {row[0].packet_id: _segment(paths[row[0].camera_id], *row) for row in rows}
+            names = session.execute(query).one_or_none()
+        return None if names is None else "/".join(names)
+
+    def these(self, packet_ids: Sequence[int], role: Role = Role.VIEWER) -> list[SegmentView]:
+        """Give segments in the order that is asked for, without those that are gone."""
+        owner = (
+            select(CameraRow, DeviceRow)
+            .join(DeviceRow, DeviceRow.id == CameraRow.device_id)
+            .join(SegmentRow, SegmentRow.camera_id == CameraRow.id)
+            .where(SegmentRow.packet_id.in_(packet_ids))
+        )
+        with self._store.read() as session:
+            owners = session.execute(owner.distinct()).all()
+            found = dict[int, SegmentView]()
+            for camera, device in owners:
+                path = camera_path(device, camera)
+                which = and_(SegmentRow.packet_id.in_(packet_ids), SegmentRow.camera_id == camera.id)
+                rows = session.execute(_segments(which, role, self._looks.look(path, role)))
+                found |= {row[0].packet_id: segment_view(path, role, *row) for row in rows}
         return [found[packet_id] for packet_id in packet_ids if packet_id in found]
 
 
@@ -166,18 +145,19 @@ def tail_key(name: str) -> str:
 
 
 def _segments(
-    which: ColumnElement[bool],
+    which: ColumnElement[bool], role: Role, look: str
 ) -> "Select[SegmentRow, PacketRow, JobRow, ClipRow]":
     return (
         select(SegmentRow, PacketRow, JobRow, ClipRow)
         .join(PacketRow, PacketRow.id == SegmentRow.packet_id)
-        .outerjoin(JobRow, JobRow.packet_id == SegmentRow.packet_id)
-        .outerjoin(ClipRow, ClipRow.packet_id == SegmentRow.packet_id)
-        .where(which)
+        .outerjoin(JobRow, and_(JobRow.packet_id == SegmentRow.packet_id, JobRow.look == look))
+        .outerjoin(ClipRow, and_(ClipRow.packet_id == SegmentRow.packet_id, ClipRow.look == look))
+        .where(which, SegmentRow.viewers <= role)
     )
 
 
-def _camera_id(session: Session, camera: str) -> int:
+def camera_id_of(session: Session, camera: str) -> int:
+    """Find a camera's row id by tenant/site/device/name, or raise UnknownCameraError."""
     parts = camera.split("/")
     found = None
     if len(parts) == 4:
@@ -191,62 +171,3 @@ def _camera_id(session: Session, camera: str) -> int:
     if found is None:
         raise UnknownCameraError(f"no camera {camera!r}")
     return found
-
-
-def _camera_path(device: DeviceRow, camera: CameraRow) -> str:
-    return f"{device.tenant}/{device.site}/{device.name}/{camera.name}"
-
-
-def _camera(camera: CameraRow, device: DeviceRow, state: str | None, alarms: str | None) -> CameraView:
-    return CameraView(
-        id=_camera_path(device, camera),
-        tenant=device.tenant,
-        site=device.site,
-        device=device.name,
-        name=camera.name,
-        width=camera.width,
-        height=camera.height,
-        fps=camera.fps,
-        state=state or "unknown",
-        seen_ms=device.seen_ms,
-        segments=camera.segments,
-        bytes=camera.bytes,
-        alarms=alarm_labels(alarms),
-    )
-
-
-def _segment(
-    camera: str, segment: SegmentRow, packet: PacketRow, job: JobRow | None, clip: ClipRow | None
-) -> SegmentView:
-    state = "none" if job is None else _SHOWN.get(job.state, job.state)
-    return SegmentView(
-        id=segment.packet_id,
-        camera=camera,
-        sequence=packet.sequence,
-        start_ms=segment.start_ms,
-        duration_ms=segment.duration_ms,
-        still=segment.still,
-        historical=packet.historical,
-        caption=segment.caption,
-        fault=segment.fault,
-        bytes=packet.size,
-        layers=json.loads(segment.layers),
-        render="done" if clip is not None and state == "none" else state,
-        error=None if job is None else job.error,
-        clip=None if clip is None else _clip(clip),
-    )
-
-
-def _clip(clip: ClipRow) -> ClipView:
-    return ClipView(
-        video=f"/api/v1/clips/{clip.packet_id}.mp4",
-        poster=f"/api/v1/clips/{clip.packet_id}.jpg",
-        bytes=clip.size,
-        width=clip.width,
-        height=clip.height,
-        frames=clip.frames,
-        render_ms=clip.render_ms,
-        provenance=clip.provenance,
-        seam=clip.seam,
-        degraded=None if clip.wanted is None else json.loads(clip.provenance)["degraded"],
-    )

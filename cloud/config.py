@@ -7,11 +7,28 @@
     [limits]   device_packets_per_s = 100, device_burst = 2000, device_bytes_per_s, device_burst_bytes
     [store]    url = "sqlite:///store.db", objects = "objects"
     [bundle]   paths = ["models/tiny"]
-    [serve]    host = "127.0.0.1", port = 8080
+    [serve]    host = "127.0.0.1", port = 8080, access = "open" (on the loopback only) or "token",
+               session_hours = 12, trusted_proxies = [], cors_origins = []
+    [serve.rates] requests_per_s = 50, burst = 500, renders_per_minute = 240,
+               address_requests_per_s = 200, address_burst = 2000, failures_per_minute = 10
     [render]   policy = "on-demand" (or "all"), threads = 1, long_side_px = 256, style_prompt = "",
-               negative_prompt = "", anchors = ["yard.jpg"]; steps, fps, frames, guidance: the bundle's;
+               negative_prompt = "", anchors = ["yard.jpg"], people_anchors = ["guard.jpg"]; steps, fps,
+               frames, guidance: the bundle's; all of it as far as senders allow (docs/constraints.md);
                engine = "local" (or "ray"), workers = 1
+    [receiver] and its tables by role and camera, as cloud/config_receiver.py says: go before [render]
     [ray]      address = "auto" (or "local"), most_workers = 8, gpus_each = 0, cpus_each = 1
+    [events], [alerts]                                   as cloud/config_events.py says
+    [retention] packets_days, packets_bytes_per_camera, clips_days, clips_bytes_per_camera: without them
+               all is kept; quarantine_days, quarantine_bytes = 67108864
+    [usage]    keep_minutes_h = 48, keep_hours_days = 90, keep_days = 1096, timezone = "UTC", billing_day = 1,
+               price_per_mb (unknown without it), currency = "EUR", compare = "h265" (or "h264"),
+               webhook = ""
+    [enrolment] ca, key (or "credential:NAME"), broker_host, broker_port = 8883, cloud_key = "cloud.pub",
+               host = "127.0.0.1", port = 8444, certificate, certificate_key, certificate_days = 90,
+               grace_days = 180, revoked, crl_days = 30, requests_per_minute = 60, releases, downloads = 256,
+               downloads_per_address = 32, download_bytes_per_s = 32
+    [provenance] key (unsigned without it), c2pa_certificate, c2pa_key, confidence = true
+    [metrics]  port (off without it), host = "127.0.0.1", per_device = false, most_devices = 1000
 
 Paths are relative to the file's folder, that of an SQLite url too.
 """
@@ -19,13 +36,21 @@ Paths are relative to the file's folder, that of an SQLite url too.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
-from cloud.render.anchors import AnchorError, Anchors, read_anchors
+from cloud.config_enrolment import EnrolmentSettings
+from cloud.config_events import Alerts, Events
+from cloud.config_provenance import Provenance
+from cloud.config_receiver import ReceiverTables
+from cloud.config_render import Render
+from cloud.config_serve import Serve
+from cloud.config_usage import Metrics, UsageSettings
+from cloud.render.anchors import Anchors
 from wire import topics
 from wire.packet import MAX_FRAME
-from wire.policy import Policy, PolicyError
+from wire.policy import PolicyError, Receiver
+from wire.policy.tables import Role
 from wire.toml import TomlError, parse_as
 from wire.topics import TopicError
 
@@ -102,42 +127,6 @@ class BundlePaths(Struct, frozen=True, forbid_unknown_fields=True):
     paths: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
-class Serve(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where API and page listen. There is no login: bind to what may see the pictures."""
-
-    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
-    port: Port = 8080
-
-
-class Render(Struct, frozen=True, forbid_unknown_fields=True):
-    """How clips are made, and whether all are or only those that someone looks at.
-
-    What `wire.policy.Policy` says of each; what is None is left to the bundle. `anchors` are picture files.
-    `workers` render at the same time, each with a renderer of its own and `threads`: in this process, or as
-    many at least on a Ray cluster.
-    """
-
-    long_side_px: int = 256
-    steps: int | None = None
-    fps: float | None = None
-    frames: int | None = None
-    guidance: float | None = None
-    style_prompt: str = ""
-    negative_prompt: str = ""
-    anchors: tuple[str, ...] = ()
-    policy: Literal["all", "on-demand"] = "on-demand"
-    threads: Annotated[int, Meta(ge=1, le=256)] = 1
-    engine: Literal["local", "ray"] = "local"
-    workers: Annotated[int, Meta(ge=1, le=256)] = 1
-
-    def constraints(self, anchors: Anchors) -> Policy:
-        """Give what the receiver asks of each clip; `anchors` are those read from the files."""
-        return Policy(
-            self.long_side_px, self.steps, self.fps, self.frames, self.guidance,
-            self.style_prompt, self.negative_prompt, anchors.sha256s,
-        )  # fmt: skip
-
-
 class Ray(Struct, frozen=True, forbid_unknown_fields=True):
     """The cluster that renders, and what each renderer takes of a node: parts of a GPU are allowed.
 
@@ -150,6 +139,36 @@ class Ray(Struct, frozen=True, forbid_unknown_fields=True):
     cpus_each: Annotated[float, Meta(ge=0, le=256)] = 1
 
 
+Days = Annotated[float, Meta(gt=0, le=36_500)]
+Bytes = Annotated[int, Meta(ge=0, lt=2**53)]
+
+
+class Retention(Struct, frozen=True, forbid_unknown_fields=True):
+    """For how long what is kept, and how much of it; without a limit, for ever (docs/retention.md).
+
+    Days count from when the cloud stored a packet, or made a clip. A camera's packets count with their
+    envelopes, its clips as films.
+    """
+
+    packets_days: Days | None = None
+    packets_bytes_per_camera: Bytes | None = None
+    clips_days: Days | None = None
+    clips_bytes_per_camera: Bytes | None = None
+    quarantine_days: Days | None = None
+    quarantine_bytes: Bytes = 64 * 2**20
+
+    @property
+    def removes(self) -> bool:
+        """Tell whether packets or clips go at all."""
+        limits = (
+            self.packets_days,
+            self.packets_bytes_per_camera,
+            self.clips_days,
+            self.clips_bytes_per_camera,
+        )
+        return any(limit is not None for limit in limits)
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file. Valid by construction."""
 
@@ -160,7 +179,15 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     serve: Serve = Serve()
     render: Render = Render()
+    wishes: ReceiverTables = field(default=ReceiverTables(), name="receiver")
     ray: Ray = Ray()
+    events: Events = Events()
+    alerts: Alerts = Alerts()
+    retention: Retention = Retention()
+    usage: UsageSettings = UsageSettings()
+    metrics: Metrics = Metrics()
+    provenance: Provenance = Provenance()
+    enrolment: EnrolmentSettings | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -171,12 +198,14 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         except (TopicError, PolicyError) as error:
             raise ValueError(str(error)) from error
 
-    def read_anchors(self) -> Anchors:
-        """Read the pictures that `render.anchors` names, or raise ConfigError."""
-        try:
-            return read_anchors(Path(name) for name in self.render.anchors)
-        except AnchorError as error:
-            raise ConfigError(f"render.anchors: {error}") from error
+    @property
+    def receiver(self) -> Receiver:
+        """Give what this cloud asks for whatever the camera, for viewers, as the third of three tables."""
+        return self.receiver_for("viewer")
+
+    def receiver_for(self, role: Role, camera: str | None = None) -> Receiver:
+        """Give what is asked for a role, and of a camera (tenant/site/device/camera); pictures by file."""
+        return self.wishes.asked(self.render.receiver(self.retention.packets_days), role, camera)
 
 
 def load(path: Path) -> Config:
@@ -205,14 +234,21 @@ def _with_paths_below(config: Config, folder: Path) -> Config:
         objects = str(folder / objects)
     store = replace(config.store, url=url, objects=objects)
     bundle = replace(config.bundle, paths=tuple(str(folder / path) for path in config.bundle.paths))
-    render = replace(config.render, anchors=tuple(str(folder / name) for name in config.render.anchors))
+    render = replace(
+        config.render,
+        anchors=tuple(str(folder / name) for name in config.render.anchors),
+        people_anchors=tuple(str(folder / name) for name in config.render.people_anchors),
+    )
     return replace(
         config,
         broker=_broker_below(config.broker, folder),
         security=_security_below(config.security, folder),
+        enrolment=_enrolment_below(config.enrolment, folder),
+        provenance=config.provenance.below(folder),
         store=store,
         bundle=bundle,
         render=render,
+        wishes=config.wishes.below(folder),
     )
 
 
@@ -229,3 +265,22 @@ def _security_below(security: Security, folder: Path) -> Security:
         for name in (security.key, *security.old_keys)
     )
     return Security(key, tuple(old_keys))
+
+
+def _enrolment_below(settings: EnrolmentSettings | None, folder: Path) -> EnrolmentSettings | None:
+    if settings is None:
+        return None
+    certificate, certificate_key, revoked, releases = (
+        None if name is None else str(folder / name)
+        for name in (settings.certificate, settings.certificate_key, settings.revoked, settings.releases)
+    )
+    return replace(
+        settings,
+        ca=str(folder / settings.ca),
+        key=settings.key if settings.key.startswith(CREDENTIAL) else str(folder / settings.key),
+        cloud_key=str(folder / settings.cloud_key),
+        certificate=certificate,
+        certificate_key=certificate_key,
+        revoked=revoked,
+        releases=releases,
+    )

@@ -48,6 +48,11 @@ class Crew:
         """Tasks that are down at present, and what happened."""
         return dict(self._crashes)
 
+    @property
+    def tasks(self) -> list[str]:
+        """All tasks by name."""
+        return [thread.name for thread in self._threads]
+
     def run(self, stop: threading.Event) -> None:
         """Run all until `stop`, then stop all."""
         for thread in self._threads:

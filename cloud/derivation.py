@@ -17,16 +17,19 @@ from sqlalchemy import or_, select, text, update
 from sqlalchemy.orm import Session
 
 from cloud import index
+from cloud.bound import FREE, Bound
 from cloud.bundles import Bundles
 from cloud.clock import Clock, wall_ms
 from cloud.crew import attempt
-from cloud.derived import Claim, Derived, Stored, write
+from cloud.derived import Claim, Derived, Stored, Watcher, unwatched, write
 from cloud.index import Reading
 from cloud.intake import NEW
+from cloud.look import LookOf, one_look
 from cloud.registry import table_of
+from cloud.scene import begins_anew
 from cloud.schema import BootRow, PacketRow
 from cloud.store import ContentError, Store, StoreError
-from cloud.succession import predecessor
+from cloud.succession import bound_before, predecessor
 from wire import documents
 from wire.documents import Birth
 from wire.packet import Packet
@@ -43,21 +46,39 @@ log = structlog.get_logger()
 
 
 class _Before(NamedTuple):
-    """What a packet hangs on: the packet before it, if there is one, and what that says, if it counts."""
+    """What a packet hangs on: the packet before it, if there is one, and what that says, if it counts.
+
+    `bound` is what binds that one, also where it does not count.
+    """
 
     packet_id: int | None
     reading: Reading | None
     underived: bool
+    bound: Bound = FREE
 
 
 class Derivation:
-    """Derives segments; with `render_all`, each becomes a job, else only when someone looks."""
+    """Derives segments; with `render_all`, each becomes a job under a `look`, else only when someone looks.
 
-    def __init__(self, store: Store, bundles: Bundles, *, render_all: bool, clock: Clock = wall_ms) -> None:
+    `watch` is told of what is newly said, when that is stored.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        bundles: Bundles,
+        *,
+        render_all: bool,
+        clock: Clock = wall_ms,
+        watch: Watcher = unwatched,
+        look: LookOf = one_look,
+    ) -> None:
         self._store = store
         self._bundles = bundles
         self._render_all = render_all
         self._clock = clock
+        self._watch = watch
+        self._look = look
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop`, beside who stores."""
@@ -135,7 +156,8 @@ class Derivation:
             if packet_id is None:
                 before = _before(session, row, readings)
             else:
-                before = _Before(packet_id, readings[packet_id], underived=False)
+                reading = readings[packet_id]
+                before = _Before(packet_id, reading, underived=False, bound=_bound_of(reading))
             done = self._derive(row, births[row.boot_id], before)
             derived.append(done)
             readings[row.id] = done.reading
@@ -151,11 +173,15 @@ class Derivation:
             return Derived(row, before.packet_id)
         understood = before.reading is not None and before.reading.fault is None
         previous = before.reading if understood else None
-        made = list[Derived]()
+        made, bounds = list[Derived](), list[Bound]()
 
         def derive() -> None:
             packet = Packet.parse(row.body)
-            reading = index.read(packet, row.received_ms, birth, previous, self._bundles)
+            bound = Bound.of(packet)
+            bounds.append(bound if begins_anew(packet) else bound.with_strictest(before.bound))
+            if bound.closed is not None and before.bound.closed is None:  # once for all that follow
+                log.warning("packet is hidden from everyone", packet=row.id, error=bound.closed)
+            reading = index.read(packet, row.received_ms, birth, previous, self._bundles).under(bounds[0])
             layers = index.layers_json(packet, row.size)
             made.append(
                 Derived(
@@ -164,11 +190,18 @@ class Derivation:
             )
 
         trouble = attempt(derive, "packet cannot be derived as nobody foresaw", packet=row.id)
-        return made[0] if trouble is None else Derived(row, before.packet_id).poisoned(trouble)
+        if trouble is None:
+            return made[0]
+        read = Reading(row.received_ms, None, trouble, bounds[0]) if bounds else None
+        return Derived(row, before.packet_id, read).poisoned(trouble)
 
     def _finish(self, claims: Sequence[Claim], derived: Sequence[Derived], *, last: bool = True) -> None:
         with self._store.write() as session:
-            write(session, claims, derived, self._clock(), render_all=self._render_all, release=last)
+            now_ms = self._clock()
+            write(
+                session, claims, derived, now_ms, self._watch, render_all=self._render_all, release=last,
+                look=self._look,
+            )  # fmt: skip
 
     def _finish_one(self, claims: Sequence[Claim], derived: Derived) -> None:
         try:
@@ -193,9 +226,18 @@ def _before(session: Session, row: Stored, readings: Mapping[int, Reading | None
     found = predecessor(session, row.camera_id, row.boot_id, row.sequence)
     if found is None:
         return _Before(None, None, underived=False)
+    bound = found.bound
     if found.packet_id in readings:
         reading, underived = readings[found.packet_id], False
+        bound = None if reading is None else reading.bound  # a gap's: what is before that binds
     else:
         reading = Reading(0, found.caption, None) if found.understood else None
         underived = found.underived
-    return _Before(found.packet_id, reading if found.direct else None, underived)
+    if bound is None:
+        bound = bound_before(session, row.camera_id, row.boot_id, row.sequence)
+    return _Before(found.packet_id, reading if found.direct else None, underived, bound)
+
+
+def _bound_of(reading: Reading | None) -> Bound:
+    """Tell what binds; a packet that was read says so."""
+    return FREE if reading is None else reading.bound

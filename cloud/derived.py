@@ -1,15 +1,20 @@
 """What was derived is written: segments, jobs, and what is to be derived again because of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from cloud import jobs
+from cloud.bound import Bound
+from cloud.crew import attempt
+from cloud.events.herald import News
 from cloud.index import Reading
 from cloud.intake import AGAIN, NEW
+from cloud.look import LookOf, one_look
 from cloud.message import Message
 from cloud.quarantine import quarantine
 from cloud.registry import table_of
@@ -24,6 +29,9 @@ _UPDATE_BOOT = (
     .where(_BOOTS.c.id == bindparam("b_id"))
     .values(derived=bindparam("derived"), lease_ms=bindparam("lease_ms"))
 )
+
+
+Watcher = Callable[[Session, Sequence[News], int], None]
 
 
 class Claim(NamedTuple):
@@ -67,8 +75,13 @@ class Derived:
 
     def poisoned(self, trouble: str) -> "Derived":
         """Give what is stored of a packet that cannot be derived, for instance for a mistake of ours."""
-        start_ms = self.row.received_ms if self.reading is None else self.reading.start_ms
-        return replace(self, reading=Reading(start_ms, None, trouble), poison=trouble, again=False)
+        read = self.reading or Reading(self.row.received_ms, None, None, Bound(closed=trouble))
+        unread = replace(read, caption=None, fault=trouble)
+        return replace(self, reading=unread, poison=trouble, again=False)
+
+
+def unwatched(_session: Session, _news: Sequence[News], _now_ms: int) -> None:
+    """Tell nobody."""
 
 
 def write(
@@ -76,18 +89,23 @@ def write(
     claims: Sequence[Claim],
     derived: Sequence[Derived],
     now_ms: int,
+    watch: Watcher,
     *,
     render_all: bool,
     release: bool,
+    look: LookOf = one_look,
 ) -> None:
-    """Write what was derived, but for boots that another process has taken, or a birth has changed."""
+    """Write what was derived, but for boots that another process has taken, or a birth has changed.
+
+    `watch` is told, in the same transaction, of what captions say that they did not say before.
+    """
     columns = (_BOOTS.c.id, _BOOTS.c.birth, _BOOTS.c.lease_ms, _BOOTS.c.derived)
     query = select(*columns).where(_BOOTS.c.id.in_([claim.boot_id for claim in claims]))
     found = {row.id: row for row in session.execute(query.order_by(_BOOTS.c.id).with_for_update())}
     ours = [claim for claim in claims if found[claim.boot_id].lease_ms == claim.lease_ms]
     valid = {claim.boot_id for claim in ours if found[claim.boot_id].birth == claim.birth}
     done = [each for each in derived if each.row.boot_id in valid]
-    _write_segments(session, done)
+    _tell(session, watch, _write_segments(session, done), now_ms)
     upto = {boot_id: row.derived for boot_id, row in found.items()}
     for each in done:
         if each.row.underived == NEW:
@@ -105,16 +123,20 @@ def write(
     ]
     if values:
         session.connection().execute(_UPDATE_BOOT, values)
-    _ask(session, done, now_ms, render_all=render_all)
+    _ask(session, done, now_ms, look if render_all else None)
     for each in done:
         if each.poison is not None:
             quarantine(session, _message(session, each.row), each.poison)
 
 
-def _write_segments(session: Session, done: Iterable[Derived]) -> None:
+def _write_segments(session: Session, done: Iterable[Derived]) -> list[News]:
+    """Write segments, and give those whose caption is new."""
     connection = session.connection()
     replaced = [each.row.id for each in done if each.row.underived == AGAIN]
+    said = dict[int, str | None]()
     if replaced:
+        before = select(_SEGMENTS.c.packet_id, _SEGMENTS.c.caption).where(_SEGMENTS.c.packet_id.in_(replaced))
+        said = {row.packet_id: row.caption for row in connection.execute(before)}
         connection.execute(delete(_SEGMENTS).where(_SEGMENTS.c.packet_id.in_(replaced)))
     read = [(each.reading.start_ms // 1000, each.row.id, each) for each in done if each.reading is not None]
     # In the order of `search`: what comes out of it costs SQLite a flush.
@@ -125,9 +147,29 @@ def _write_segments(session: Session, done: Iterable[Derived]) -> None:
         marked = [each.row.id for each in done if each.again == (mark is AGAIN)]
         if marked:
             connection.execute(update(_PACKETS).where(_PACKETS.c.id.in_(marked)).values(underived=mark))
+    return [
+        _news(each, reading, revised=said.get(each.row.id) is not None)
+        for _, _, each in read
+        if (reading := each.reading) is not None
+        and reading.caption is not None
+        and reading.caption != said.get(each.row.id)
+    ]
 
 
-def _segment(each: Derived, reading: Reading) -> dict[str, str | int | bool | None]:
+def _tell(session: Session, watch: Watcher, news: Sequence[News], now_ms: int) -> None:
+    """Let `watch` see what is new; a mistake of ours in there keeps no segment from being stored."""
+    attempt(lambda: watch(session, news, now_ms), "news cannot be told as nobody foresaw", (SQLAlchemyError,))
+
+
+def _news(each: Derived, reading: Reading, *, revised: bool) -> News:
+    row = each.row
+    return News(
+        row.id, row.camera_id, row.boot_id, row.sequence, row.received_ms, row.historical,
+        reading.start_ms, each.duration_ms, each.still, reading.caption, revised, reading.bound.published,
+    )  # fmt: skip
+
+
+def _segment(each: Derived, reading: Reading) -> dict[str, str | bytes | int | bool | None]:
     return {
         "packet_id": each.row.id,
         "camera_id": each.row.camera_id,
@@ -137,18 +179,22 @@ def _segment(each: Derived, reading: Reading) -> dict[str, str | int | bool | No
         "caption": reading.caption,
         "fault": reading.fault,
         "layers": each.layers,
+        "binds": reading.bound.stored,
+        "viewers": reading.bound.viewers,
+        "expires_ms": reading.bound.expires_ms(each.row.received_ms),
     }
 
 
-def _ask(session: Session, done: Sequence[Derived], now_ms: int, *, render_all: bool) -> None:
-    """Queue, hasten and retry jobs."""
+def _ask(session: Session, done: Sequence[Derived], now_ms: int, look: LookOf | None) -> None:
+    """Queue, hasten and retry jobs; with a `look` there is one for each segment."""
     for each in done:
         row = each.row
         if row.underived == AGAIN:
             jobs.retry_failed(session, row.id, now_ms)
-        elif render_all and not row.gap:
+        elif look is not None and not row.gap:
             patience_ms = 0 if row.historical else jobs.NEXT_SEGMENT_PATIENCE_MS
-            jobs.enqueue(session, row.id, row.received_ms, not_before_ms=row.received_ms + patience_ms)
+            not_before_ms, seen_as = row.received_ms + patience_ms, look(session, row.camera_id)
+            jobs.enqueue(session, row.id, row.received_ms, not_before_ms=not_before_ms, look=seen_as)
     followed = [each.before for each in done if each.before is not None and each.row.underived == NEW]
     if followed:
         session.flush()

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cloud.schema import EnrolmentRow
-from wire.topics import DeviceTopics, Topic, TopicError, check_camera
+from wire.topics import DeviceTopics, Topic, TopicError, check_camera, check_names
 
 MAX_CAMERAS = 64  # as many as edge/config.py takes
 
@@ -61,6 +61,7 @@ def enrol(session: Session, wanted: Enrolment, *, again: bool = False) -> None:
         raise EnrolmentError(f"{device.device}: its key is that of {_place(holder)}")
     row = _row(session, device.device)
     if row is None:
+        _check_names(wanted)
         row = EnrolmentRow(device=device.device, tenant=device.tenant, site=device.site, public_key=key)
         session.add(row)
     elif (row.tenant, row.site) != (device.tenant, device.site):
@@ -72,6 +73,13 @@ def enrol(session: Session, wanted: Enrolment, *, again: bool = False) -> None:
     row.public_key, row.cameras = key, json.dumps(wanted.cameras)
     row.enrolled_ms, row.revoked_ms = wanted.enrolled_ms, None
     session.flush()
+
+
+def _check_names(wanted: Enrolment) -> None:
+    try:
+        check_names(wanted.device, wanted.cameras)
+    except TopicError as error:
+        raise EnrolmentError(str(error)) from error
 
 
 def revoke(session: Session, device: str, now_ms: int) -> Enrolment:
@@ -103,6 +111,12 @@ def enrolled_at(session: Session, topic: Topic) -> Enrolment | None:
     if row is None or row.revoked_ms is not None or (row.tenant, row.site) != (topic.tenant, topic.site):
         return None
     return _enrolment(row)
+
+
+def find(session: Session, device: str) -> Enrolment | None:
+    """Give the device of this id, also one that is revoked."""
+    row = _row(session, device)
+    return None if row is None else _enrolment(row)
 
 
 def _row(session: Session, device: str) -> EnrolmentRow | None:

@@ -26,10 +26,11 @@ from cloud.registry import Registry
 from cloud.schema import BootRow, DeviceRow
 from cloud.states import States
 from cloud.store import Store
+from cloud.telemetry import Said
 from wire import documents, gap, topics
-from wire.documents import DocumentError, Reply, State
+from wire.documents import DocumentError, State
 from wire.packet import Layer, Packet, PacketError, as_live
-from wire.telemetry import Telemetry, TelemetryError
+from wire.telemetry import TelemetryError
 from wire.topics import Topic, TopicError
 
 _REFUSALS = (TopicError, DocumentError, PacketError, TelemetryError)
@@ -46,7 +47,7 @@ class _Waits(NamedTuple):
 
 class _Said(NamedTuple):
     opening: Opening
-    said: Telemetry | Reply
+    said: Said
 
 
 class _Stated(NamedTuple):
@@ -90,25 +91,25 @@ class Inbox:
     def revive(self) -> list[int]:
         """Read what waits for births that have come meanwhile; give the devices that are owed an answer."""
         with self._store.read() as session:
-            devices = pending.waiting_devices(session)
-        return [device_id for device_id in devices if self._revive(device_id)]
+            ready = pending.ready(session)
+        return sorted({device_id for device_id, key_id in ready if self._revive(device_id, key_id)})
 
     def _take_births(self, messages: Sequence[Message]) -> list[Receipt]:
         checked = [self._check(message) for message in messages]
-        receipts, devices = list[Receipt](), set[int]()
+        receipts, keys = list[Receipt](), set[tuple[int, int]]()
         with self._store.write() as session:
             for message, born in zip(messages, checked, strict=True):
                 if isinstance(born, Newborn):
                     early = self._states.early(_parse_topic(message.topic), born.birth.boot_id)
                     owed = register(session, born, early)
-                    devices.add(born.device_id)
+                    keys.add((born.device_id, born.birth.key_id))
                     receipts.append(Receipt(Outcome.BIRTH, born.device_id if owed else None))
                 elif born is not None:
                     quarantine(session, message, born.reason)
                     receipts.append(Receipt(Outcome.QUARANTINED))
                 else:
                     receipts.append(Receipt(Outcome.IGNORED))
-        revived = {device_id for device_id in devices if self._revive(device_id)}
+        revived = {device_id for device_id, key_id in sorted(keys) if self._revive(device_id, key_id)}
         return [
             Receipt(receipt.outcome, born.device_id)
             if isinstance(born, Newborn) and born.device_id in revived
@@ -213,11 +214,11 @@ class Inbox:
             return Receipt(Outcome.STATE)
         return Receipt(Outcome.IGNORED)
 
-    def _revive(self, device_id: int) -> bool:
-        """Read again what waited for a birth; tell whether any of it was stored."""
+    def _revive(self, device_id: int, key_id: int) -> bool:
+        """Read again what waited for a birth with this key; tell whether any of it was stored."""
         self._current.clear()
         with self._store.read() as session:
-            rows = pending.waiting(session, device_id)
+            rows = pending.waiting(session, device_id, key_id)
         items = [(row_id, (message, self._read(message))) for row_id, message in rows]
         ready = [(row_id, item) for row_id, item in items if not isinstance(item[1], _Waits)]
         if not ready:

@@ -4,9 +4,11 @@ A caption may be "as before", so a segment hangs on the packet before it.
 """
 
 import json
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
 
 from cloud import scene
+from cloud.bound import FREE, Bound
 from cloud.bundles import Bundles
 from wire.bundle import BundleError
 from wire.documents import Birth
@@ -17,11 +19,18 @@ HEADER_LABEL = "header"  # what of a frame is no layer: envelope, flags, sequenc
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a packet says; `fault` is why it cannot be understood (yet)."""
+    """What a packet says, and what binds that; `fault` is why it cannot be understood (yet)."""
 
     start_ms: int
     caption: str | None
     fault: str | None
+    bound: Bound = FREE
+
+    def under(self, bound: Bound) -> "Reading":
+        """Give what may be known of it where that binds: what is closed says nothing."""
+        if bound.closed is None:
+            return replace(self, bound=bound)
+        return Reading(self.start_ms, None, bound.closed, bound)
 
 
 def read(
@@ -34,9 +43,15 @@ def read(
     try:
         codec = bundles.codec(birth.bundle_sha256)
         previous = None if before is None else before.caption
-        return Reading(start_ms, scene.read_caption(packet, previous, codec, known=before is not None), None)
+        caption = scene.read_caption(packet, previous, codec, known=before is not None)
+        return Reading(start_ms, None if caption is None else composed(caption), None)
     except (BundleError, PacketError) as error:
         return Reading(start_ms, None, str(error))
+
+
+def composed(caption: str) -> str:
+    """Write accents as part of their letters: search takes those behind a letter for others."""
+    return unicodedata.normalize("NFC", caption)
 
 
 def layer_sizes(packet: Packet, frame_size: int) -> dict[str, int]:

@@ -19,9 +19,11 @@ from cloud.clock import Clock, wall_ms
 from cloud.config import Broker
 from cloud.crew import attempt
 from cloud.derivation import Derivation
+from cloud.events.publisher import Publisher
 from cloud.inbox import Inbox
 from cloud.limits import Gate
 from cloud.message import Message, Outcome, Receipt
+from cloud.metrics.meters import Meters
 from cloud.store import ContentError, Store, StoreError
 from cloud.subscription import Subscription
 
@@ -37,7 +39,8 @@ log = structlog.get_logger()
 class Ingest:
     """Runs on one thread. A store that fails is tried again: nothing is lost.
 
-    Without `derivation`, another process derives. Raises ConfigError for certificates that cannot be used.
+    Without `derivation`, another process derives; with `publisher`, events go out on the same connection: a
+    broker may allow a process no other. Raises ConfigError for certificates that cannot be used.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class Ingest:
         answering: Answering,
         derivation: Derivation | None,
         clock: Clock = wall_ms,
+        meters: Meters | None = None,
+        publisher: Publisher | None = None,
     ) -> None:
         self._store = store
         self._inbox = inbox
@@ -56,6 +61,8 @@ class Ingest:
         self._answering = answering
         self._derivation = derivation
         self._clock = clock
+        self._meters = meters or Meters()
+        self._publisher = publisher
         self._counts: Counter[Outcome] = Counter()
         self._subscription = Subscription(broker, clock)
         self._started = False
@@ -85,6 +92,7 @@ class Ingest:
                 taken = self._take(stop)
                 self._derive(taken)
                 self._answering.work(self._subscription)
+                self._publish()
             # rumqttd 0.20 panics when the last of a group leaves with messages unacknowledged.
             end_s = time.monotonic() + FAREWELL_S
             while self._take(stop) and time.monotonic() < end_s:
@@ -92,6 +100,12 @@ class Ingest:
             self._answering.work(self._subscription, hurry=True)
         finally:
             self._subscription.close()
+            if self._publisher is not None:
+                self._publisher.close()
+
+    def _publish(self) -> None:
+        if self._publisher is not None:
+            self._publisher.work(self._subscription)
 
     def _revive(self) -> None:
         """See to what an earlier process left waiting."""
@@ -121,14 +135,17 @@ class Ingest:
         """Store messages. Tries again for as long as the store fails, but not after `stop`: then None."""
         while messages:
             try:
-                receipts = self._accepted(messages)
+                with self._meters.commit.time():
+                    receipts = self._accepted(messages)
             except StoreError as error:
+                self._meters.retries.inc()
                 self._store_trouble = str(error)
                 log.warning("cannot store, trying again", error=str(error))
                 if self._rests(stop):
                     return None
                 continue
             self._store_trouble = None
+            self._meters.batch.observe(len(messages))
             return receipts
         return []
 

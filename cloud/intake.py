@@ -41,6 +41,7 @@ _UPDATE_CAMERA = (
     .values(
         segments=_CAMERAS.c.segments + bindparam("more_segments"),
         bytes=_CAMERAS.c.bytes + bindparam("more_bytes"),
+        received=_CAMERAS.c.received + bindparam("more_bytes"),
     )
 )
 _UPDATE_DEVICE = (

@@ -1,4 +1,4 @@
-"""The queue of what is to be rendered: one job a segment, kept in the store.
+"""The queue of what is to be rendered: one job a segment and look, kept in the store.
 
     queued --lease--> running --> done | dead | cancelled --enqueue--> queued
        |  '<-- lease expired,        (dead: failed for good, the dead-letter list)
@@ -7,8 +7,9 @@
 
 Here is what those do who want something rendered, or not any more; `cloud.leases` is what workers do.
 
-A job's id is PACKET-TURN: the turn counts how often the segment was wished for anew. What became of one
-turn (`result_ref`, the fingerprint of its clip) never changes; another wish is another turn.
+A job's id is PACKET-TURN, with -LOOK where it has one: the turn counts how often the segment was wished for
+anew. What became of one turn (`result_ref`, the fingerprint of its clip) never changes; another wish is
+another turn.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,6 +24,8 @@ from cloud.lanes import Lane
 from cloud.schema import JobRow
 
 NEXT_SEGMENT_PATIENCE_MS = 4_000  # a segment is rendered better once the next one's keyframe is there
+
+TOO_LATE = "rendering did not keep up with the live view"
 
 State = Literal["queued", "running", "done", "dead", "cancelled", "late"]
 STATES: tuple[State, ...] = get_args(State)
@@ -62,16 +65,17 @@ def enqueue(
     lane: Lane = Lane.BACKFILL,
     not_before_ms: int = 0,
     late_ms: int | None = None,
+    look: str = "",
 ) -> None:
     """Ask for a segment; a job that waits is hastened, one that is closed has another turn.
 
     Not before `not_before_ms`. From `late_ms` on nobody needs it any more: then it is dropped. Who asks again
     without that needs it at any time.
     """
-    job = _locked(session, packet_id)
+    job = _locked(session, packet_id, look)
     if job is None:
-        _insert(session, packet_id, now_ms)
-        job = _locked(session, packet_id)
+        _insert(session, packet_id, now_ms, look)
+        job = _locked(session, packet_id, look)
     if job is None:
         raise JobError(f"job of segment {packet_id}: vanished while it was written")
     if job.state not in _OPEN:
@@ -89,19 +93,29 @@ def enqueue(
 
 
 def retry_failed(session: Session, packet_id: int, now_ms: int) -> None:
-    """Queue a job that failed for good again: what it lacked may have come."""
-    job = session.get(JobRow, packet_id)
-    if job is not None and job.state == "dead":
-        enqueue(session, packet_id, now_ms, lane=Lane(job.lane))
+    """Queue the jobs of a segment that failed for good again: what they lacked may have come."""
+    dead = select(JobRow).where(JobRow.packet_id == packet_id, JobRow.state == "dead")
+    for job in session.scalars(dead).all():
+        enqueue(session, packet_id, now_ms, lane=Lane(job.lane), look=job.look)
 
 
-def cancel(session: Session, packet_id: int, now_ms: int) -> bool:
+def cancel(session: Session, packet_id: int, now_ms: int, look: str = "") -> bool:
     """Withdraw the wish for a segment; False if it neither waits nor runs.
 
     One that waits is never started; one that runs is given up at its worker's next step.
     """
-    open_job = update(JobRow).where(JobRow.packet_id == packet_id, JobRow.state.in_(_OPEN))
-    closed = open_job.values(state="cancelled", error=None, changed_ms=now_ms).returning(JobRow.packet_id)
+    return _close(session, (packet_id, look), now_ms, "cancelled", None)
+
+
+def leave_out(session: Session, packet_id: int, now_ms: int, look: str = "") -> bool:
+    """Withdraw the wish of a live view that has gone on without this segment; else as `cancel`."""
+    return _close(session, (packet_id, look), now_ms, "late", TOO_LATE)
+
+
+def _close(session: Session, key: tuple[int, str], now_ms: int, state: State, error: str | None) -> bool:
+    is_it = (JobRow.packet_id == key[0], JobRow.look == key[1])
+    open_job = update(JobRow).where(*is_it, JobRow.state.in_(_OPEN))
+    closed = open_job.values(state=state, error=error, changed_ms=now_ms).returning(JobRow.packet_id)
     return session.scalar(closed) is not None
 
 
@@ -110,16 +124,16 @@ def retry(session: Session, job_id: str, now_ms: int) -> str:
     job = find(session, job_id)
     if job.state in _OPEN:
         raise JobError(f"job {job_id}: is {job.state}")
-    enqueue(session, job.packet_id, now_ms, lane=Lane(job.lane))
+    enqueue(session, job.packet_id, now_ms, lane=Lane(job.lane), look=job.look)
     return id_of(job)
 
 
 def find(session: Session, job_id: str) -> JobRow:
     """Give the job of this id, or raise JobError; of a turn that is over nothing is kept."""
-    packet = job_id.partition("-")[0]
+    packet, _, rest = job_id.partition("-")
     # PostgreSQL refuses to compare with what is no integer of its own.
     known = len(packet) <= 10 and packet.isascii() and packet.isdigit() and int(packet) < 2**31
-    job = session.get(JobRow, int(packet)) if known else None
+    job = session.get(JobRow, (int(packet), rest.partition("-")[2])) if known else None
     if job is None or job_id != id_of(job):
         raise JobError(f"job {job_id}: is not there")
     return job
@@ -140,7 +154,7 @@ def counts(session: Session) -> dict[str, int]:
 
 def id_of(job: JobRow) -> str:
     """Name a job."""
-    return f"{job.packet_id}-{job.turn}"
+    return f"{job.packet_id}-{job.turn}" + (f"-{job.look}" if job.look else "")
 
 
 def view(job: JobRow) -> JobView:
@@ -161,13 +175,19 @@ def view(job: JobRow) -> JobView:
     )
 
 
-def _locked(session: Session, packet_id: int) -> JobRow | None:
-    return session.get(JobRow, packet_id, with_for_update=True, populate_existing=True)
+def _locked(session: Session, packet_id: int, look: str) -> JobRow | None:
+    return session.get(JobRow, (packet_id, look), with_for_update=True, populate_existing=True)
 
 
-def _insert(session: Session, packet_id: int, now_ms: int) -> None:
+def _insert(session: Session, packet_id: int, now_ms: int, look: str) -> None:
     """Make the row, closed, unless another process has just made it: it is locked next."""
-    row = {"packet_id": packet_id, "state": "done", "lane": int(Lane.BACKFILL), "asked_ms": now_ms}
+    row = {
+        "packet_id": packet_id,
+        "look": look,
+        "state": "done",
+        "lane": int(Lane.BACKFILL),
+        "asked_ms": now_ms,
+    }
     row |= {"not_before_ms": 0, "changed_ms": now_ms, "turn": 0, "attempts": 0, "fence": 0, "lease_ms": 0}
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     session.execute(insert(JobRow).values(row).on_conflict_do_nothing())

@@ -24,6 +24,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from cloud import lanes
 from cloud.candidates import Wish, choose, is_queued
 from cloud.clock import wall_ms
+from cloud.jobs import TOO_LATE
 from cloud.lanes import MAX_ATTEMPTS
 from cloud.registry import table_of
 from cloud.schema import JobRow
@@ -39,7 +40,7 @@ _OVERDUE = union_all(
 ).limit(1)
 _TAKE = (
     update(_JOBS)
-    .where(_JOBS.c.packet_id == bindparam("b_id"))
+    .where(_JOBS.c.packet_id == bindparam("b_id"), _JOBS.c.look == bindparam("b_look"))
     .values(
         state="running", worker=bindparam("name"), fence=_JOBS.c.fence + 1, attempts=_JOBS.c.attempts + 1,
         lease_ms=bindparam("lease"), changed_ms=bindparam("now_ms"),
@@ -63,6 +64,7 @@ class Lease:
     turn: int
     fence: int
     attempt: int
+    look: str = ""
 
 
 def database_ms(session: Session) -> int:
@@ -98,9 +100,9 @@ def take(session: Session, worker: str, now_ms: int, wish: Wish = Wish()) -> Lea
     chosen = choose(session, now_ms, wish)
     if chosen is None:
         return None
-    values = {"b_id": chosen.packet_id, "now_ms": now_ms, "lease": now_ms + LEASE_MS, "name": worker}
-    turn, fence, attempts = connection.execute(_TAKE, values).one()
-    return Lease(chosen.packet_id, chosen.camera_id, turn, fence, attempts)
+    values = {"b_id": chosen.packet_id, "b_look": chosen.look, "now_ms": now_ms, "lease": now_ms + LEASE_MS}
+    turn, fence, attempts = connection.execute(_TAKE, values | {"name": worker}).one()
+    return Lease(chosen.packet_id, chosen.camera_id, turn, fence, attempts, chosen.look)
 
 
 def beat(session: Session, lease: Lease, now_ms: int) -> bool:
@@ -115,11 +117,11 @@ def is_kept(session: Session, lease: Lease) -> bool:
 
 
 def finish(session: Session, lease: Lease, now_ms: int, result_ref: str) -> None:
-    """Close a job whose clip is there. What was made in spite of being cancelled is done.
+    """Close a job whose clip is there. What was made in spite of being withdrawn is done.
 
     Raises LeaseLostError: then the whole transaction is to be rolled back.
     """
-    closed = update(JobRow).where(*_is_mine(lease, "running", "cancelled"))
+    closed = update(JobRow).where(*_is_mine(lease, "running", "cancelled", "late"))
     values = {"state": "done", "error": None, "result_ref": result_ref, "lease_ms": 0, "changed_ms": now_ms}
     if not _changes(session, closed.values(values)):
         raise LeaseLostError(
@@ -172,7 +174,7 @@ def drop_late(session: Session, now_ms: int) -> int:
         late.with_for_update(skip_locked=True).execution_options(populate_existing=True)
     ).all()
     for job in jobs:
-        job.state, job.error, job.changed_ms = "late", "rendering did not keep up with the live view", now_ms
+        job.state, job.error, job.changed_ms = "late", TOO_LATE, now_ms
     session.flush()
     return len(jobs)
 
@@ -182,7 +184,10 @@ def _is_expired(now_ms: int) -> ColumnElement[bool]:
 
 
 def _is_mine(lease: Lease, *states: str) -> tuple[ColumnElement[bool], ...]:
-    return JobRow.packet_id == lease.packet_id, JobRow.fence == lease.fence, JobRow.state.in_(states)
+    return (
+        JobRow.packet_id == lease.packet_id, JobRow.look == lease.look, JobRow.fence == lease.fence,
+        JobRow.state.in_(states),
+    )  # fmt: skip
 
 
 def _changes(session: Session, change: Update) -> bool:

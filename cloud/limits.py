@@ -1,18 +1,21 @@
 """How much one device may send: token buckets of messages, bytes and births. Pure; times are arguments.
 
 What is beyond is dropped before it is opened. A device keeps packets until they are acknowledged, so they
-come again; of its births the newest is held back, because it brings a key and comes only once.
+come again; of its births the newest is held back, because it brings a key and comes only once. One that
+passed already costs what a packet does: devices say it again to be sure.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from math import ceil
 
 from cloud.config import Limits
 from cloud.message import Message
 
 MAX_DEVICES = 16_384  # remembered; whoever sent longest ago is forgotten, and has its burst again
-_BIRTH_COST_MS = 10_000  # a birth in so long, over time
-_BIRTH_BURST = 20
+_BIRTH_COST_MS = 1_000  # a new birth in so long, over time
+_BIRTH_BURST = 60  # a device that was long offline explains many boots at once
 _MAX_HELD = 1024  # births, of up to 64 KiB
+_PASSED = 64  # births of a device, remembered by their hash
 _MAX_TOPIC = 160  # characters; ours have at most 32 in each of their levels
 
 
@@ -37,15 +40,36 @@ class Bucket:
     def take(self, amount: float) -> None:
         self._level -= amount
 
+    @property
+    def level(self) -> float:
+        return self._level
+
+    def wait_ms(self, amount: float) -> int:
+        """Tell how long it takes until so much can be taken, if nothing is before."""
+        return max(0, ceil((amount - self._level) / self._rate))
+
 
 class _Device:
-    __slots__ = ("births", "held", "messages", "size")
+    __slots__ = ("births", "held", "messages", "passed", "size")
 
     def __init__(self, limits: Limits, now_ms: int) -> None:
         self.messages = Bucket(limits.device_packets_per_s, limits.device_burst, now_ms)
         self.size = Bucket(limits.device_bytes_per_s, limits.device_burst_bytes, now_ms)
         self.births = Bucket(1000 / _BIRTH_COST_MS, _BIRTH_BURST, now_ms)
         self.held: Message | None = None
+        self.passed = deque[int](maxlen=_PASSED)
+
+    def takes_birth(self, message: Message, now_ms: int) -> bool:
+        """Count a birth if it passes. A new one replaces what was held back, a repeated one does not."""
+        known = hash(message.payload)
+        if known in self.passed:
+            return True
+        if not self.births.holds(1, now_ms):
+            return False
+        self.births.take(1)
+        self.passed.append(known)
+        self.held = None
+        return True
 
 
 class Gate:
@@ -68,14 +92,11 @@ class Gate:
             self._devices.move_to_end(name)
         size = len(message.payload)
         within = device.messages.holds(1, now_ms) and device.size.holds(size, now_ms)
-        if message.topic.endswith("/birth"):
-            if not (device.births.holds(1, now_ms) and within):
-                if name in self._holding or len(self._holding) < _MAX_HELD:
-                    device.held = message
-                    self._holding.add(name)
-                return False
-            device.births.take(1)
-            device.held = None
+        if message.topic.endswith("/birth") and not (within and device.takes_birth(message, now_ms)):
+            if name in self._holding or len(self._holding) < _MAX_HELD:
+                device.held = message
+                self._holding.add(name)
+            return False
         if not within:
             return False
         device.messages.take(1)
@@ -87,12 +108,12 @@ class Gate:
         passing = list[Message]()
         for name in list(self._holding):
             device = self._devices[name]
-            if device.held is None or device.births.holds(1, now_ms):
+            message = device.held
+            if message is None or device.takes_birth(message, now_ms):
                 self._holding.discard(name)
-                if device.held is not None:
-                    device.births.take(1)
-                    passing.append(device.held)
-                    device.held = None
+                device.held = None
+                if message is not None:
+                    passing.append(message)
         return passing
 
 

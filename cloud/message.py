@@ -35,3 +35,12 @@ class Receipt:
 
     outcome: Outcome
     owed: int | None = None
+
+
+class Delivery(NamedTuple):
+    """A message and what it takes to acknowledge it: packet id, QoS, and the connection it came on."""
+
+    message: Message
+    mid: int
+    qos: int
+    connection: int

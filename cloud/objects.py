@@ -1,9 +1,10 @@
 """Where clips and posters lie: a folder, or anything that obstore reaches by URL (s3://bucket/prefix)."""
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import obstore
 from obstore.exceptions import BaseError
@@ -18,6 +19,14 @@ class ObjectsError(RuntimeError):
 
 class MissingObjectError(ObjectsError):
     """No such object."""
+
+
+class Listed(NamedTuple):
+    """An object that is there, as long as nobody removes it; `modified_ms` is of the Unix epoch."""
+
+    key: str
+    size: int
+    modified_ms: int
 
 
 class Objects:
@@ -60,6 +69,17 @@ class Objects:
             return
         except (OSError, ValueError, BaseError) as error:
             raise ObjectsError(f"{self.where}/{key}: {_first_line(error)}") from error
+
+    def listed(self, folder: str) -> Iterator[Sequence[Listed]]:
+        """List the objects below `folder`, some at a time. Raises ObjectsError."""
+        try:
+            for found in obstore.list(self._store, prefix=folder):
+                yield [
+                    Listed(each["path"], each["size"], round(each["last_modified"].timestamp() * 1000))
+                    for each in found
+                ]
+        except (OSError, ValueError, BaseError) as error:
+            raise ObjectsError(f"{self.where}/{folder}: {_first_line(error)}") from error
 
     def size(self, key: str) -> int:
         """Give an object's length in bytes, or raise MissingObjectError."""

@@ -1,7 +1,8 @@
 """What is in a frame, and who sent it: told by its topic on a trusted broker, else by the key that opens it.
 
 frame --header--> key id --(device, key id), newest first--> at most TRIES keys --> body, boot
-                     '-- no such key: its birth has not come yet, so the frame waits
+                     |-- no such key: its birth has not come yet, so the frame waits
+                     '-- such keys of earlier boots only, and none opens it: the same
 """
 
 from collections import OrderedDict
@@ -12,7 +13,7 @@ from sqlalchemy import func, select
 from cloud.clock import Clock
 from cloud.enrolment import enrolled_at
 from cloud.registry import Registry
-from cloud.schema import DeviceRow, EnrolmentRow, KeyRow
+from cloud.schema import BootRow, DeviceRow, EnrolmentRow, KeyRow
 from cloud.store import Store
 from wire import keys
 from wire.envelope import UNSEALED, EnvelopeError, Header, PlainEnvelope, SealedEnvelope, read_header
@@ -20,6 +21,7 @@ from wire.topics import Topic
 
 TRIES = 4  # a key id comes again after 255 keys, and each boot begins anywhere
 MAX_CACHED = 16_384  # pairs of device and key id
+_IS_CURRENT = BootRow.boot_hex == DeviceRow.boot_hex
 REVOCATION_MS = 5_000  # how long a revoked device is still heard at most, and a new camera is not
 
 
@@ -88,24 +90,29 @@ class Keyring:
             opening = _try(key, topic, name, frame, header)
             if opening is not None:
                 return opening
-        found = self._load(topic, header.key_id, tried)
-        if not found:
-            return None
-        self._cache[place] = found
-        self._cache.move_to_end(place)
-        if len(self._cache) > MAX_CACHED:
-            self._cache.popitem(last=False)
+        found, is_current = self._load(topic, header.key_id, tried)
+        if found:
+            self._remember(place, found)
         for key in found:
             opening = None if key in tried else _try(key, topic, name, frame, header)
             if opening is not None:
                 return opening
-        raise EnvelopeError("frame was altered, or its key or topic is another")
+        if is_current:
+            raise EnvelopeError("frame was altered, or its key or topic is another")
+        return None
 
-    def _load(self, topic: Topic, key_id: int, known: tuple[_Key, ...]) -> tuple[_Key, ...]:
-        """Look for the keys of this id, the newest first."""
+    def _remember(self, place: tuple[str, str, str, int], found: tuple[_Key, ...]) -> None:
+        self._cache[place] = found
+        self._cache.move_to_end(place)
+        if len(self._cache) > MAX_CACHED:
+            self._cache.popitem(last=False)
+
+    def _load(self, topic: Topic, key_id: int, known: tuple[_Key, ...]) -> tuple[tuple[_Key, ...], bool]:
+        """Look for keys of this id, the newest first; tell whether one is of the device's current boot."""
         query = (
-            select(KeyRow.id, KeyRow.device_id, KeyRow.boot_id, KeyRow.secret)
+            select(KeyRow.id, KeyRow.device_id, KeyRow.boot_id, KeyRow.secret, _IS_CURRENT)
             .join(DeviceRow, DeviceRow.id == KeyRow.device_id)
+            .join(BootRow, BootRow.id == KeyRow.boot_id)
             .where(DeviceRow.tenant == topic.tenant, DeviceRow.site == topic.site)
             .where(DeviceRow.name == topic.device, KeyRow.key_id == key_id)
             .order_by(KeyRow.id.desc())
@@ -117,11 +124,12 @@ class Keyring:
                 raise EnvelopeError(f"device {topic.device} is not enrolled here, or is revoked")
             rows = session.execute(query).all()
         made = {key.id: key for key in known}
-        return tuple(
+        found = tuple(
             made.get(row_id)
             or _Key(row_id, device_id, boot_id, SealedEnvelope(keys.up(secret), key_id), enrolled.cameras)
-            for row_id, device_id, boot_id, secret in rows
+            for row_id, device_id, boot_id, secret, _ in rows
         )
+        return found, any(row[-1] for row in rows)
 
     def _heed_register(self) -> None:
         """Forget all keys once a device was enrolled or revoked: what is remembered was allowed before."""

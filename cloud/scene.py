@@ -73,6 +73,11 @@ def repeats(packet: Packet) -> bool:
     return same_caption or same_scene
 
 
+def begins_anew(packet: Packet) -> bool:
+    """Tell whether a packet hangs on none before it."""
+    return packet.refresh and not repeats(packet)
+
+
 def resolve_around(links: Sequence[Link], sequence: int, codec: Codec) -> tuple[list[Segment], int]:
     """Read what can be read of an incomplete stream; give the segments and where `sequence` is among them.
 

@@ -13,7 +13,9 @@ from typing import Literal
 from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.orm import Session
 
+from cloud.access.roles import Role
 from cloud.catalog import Catalog, SegmentView
+from cloud.look import ONE_LOOK, Looks
 from cloud.query import Query, closeness, fts5, tsquery
 from cloud.schema import CameraRow, DeviceRow
 from cloud.store import Store
@@ -29,7 +31,7 @@ SCOPES: tuple[Scope, ...] = ("tenant", "site", "device", "camera")  # by how man
 _LAST = 2**63 - 1
 _PACKET_BITS = 31
 _PACKET_MASK = 2**_PACKET_BITS - 1
-_WHEN = "g.start_ms >= :from_ms AND g.start_ms < :to_ms"
+_WHEN = "g.start_ms >= :from_ms AND g.start_ms < :to_ms AND g.viewers <= :role"
 # CROSS JOIN is an order for SQLite's planner: it must not begin with the segments.
 _FTS5 = f"""
     SELECT s.rowid, g.caption FROM search AS s CROSS JOIN segments AS g
@@ -59,6 +61,8 @@ class Wanted:
     """What is looked for: `places` by what they are, each tenant/site/… as far as it is named.
 
     Starts of segments are from `from_ms` on, and before `to_ms`. `cursor` is what the page before gave.
+    Nothing is found outside of `within`, a tenant or tenant/site, whether there is such a place or not, and
+    nothing that its sender hides from `role`.
     """
 
     text: str
@@ -68,6 +72,8 @@ class Wanted:
     order: Order = "newest"
     limit: int = 20
     cursor: str | None = None
+    within: str | None = None
+    role: Role = Role.VIEWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +115,15 @@ class _Cursor:
 class Search:
     """Answers searches; safe to share between threads. Raises StoreError if the database does not answer."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, looks: Looks = ONE_LOOK) -> None:
         self._store = store
-        self._catalog = Catalog(store)
+        self._catalog = Catalog(store, looks)
 
     def find(self, wanted: Wanted) -> Page:
         """Give a page of what is wanted. Raises UnknownPlaceError, CursorError."""
         query, cursor = Query.parse(wanted.text), _Cursor.parse(wanted.cursor)
         with self._store.read() as session:
-            places = [_place(session, scope, path) for scope, path in wanted.places.items()]
+            places = _places(session, wanted)
             if query.is_empty:
                 return Page([], None)
             if wanted.order == "newest":
@@ -130,9 +136,26 @@ class Search:
                 end = cursor.skip + wanted.limit
                 following = _Cursor(max(found)[0], end) if len(found) > end else None
                 spots = [spot for spot, _ in ranked[cursor.skip : end]]
-        segments = self._catalog.these([spot & _PACKET_MASK for spot in spots])
+        segments = self._catalog.these([spot & _PACKET_MASK for spot in spots], wanted.role)
         hits = [Hit(segment, f"/api/v1/segments/{segment.id}/thumb.jpg") for segment in segments]
         return Page(hits, None if following is None else str(following))
+
+    def matches(self, wanted: Wanted, most: int) -> list[int]:
+        """Give the ids of what is wanted, the newest first, up to `most`. Raises UnknownPlaceError."""
+        query = Query.parse(wanted.text)
+        with self._store.read() as session:
+            places = _places(session, wanted)
+            if query.is_empty:
+                return []
+            return [spot & _PACKET_MASK for spot, _ in _spots(session, wanted, query, places, _LAST, most)]
+
+
+def _places(session: Session, wanted: Wanted) -> list[str]:
+    """Give the words that all places are indexed as, in which is looked."""
+    places = [_place(session, scope, path) for scope, path in wanted.places.items()]
+    if wanted.within is not None:
+        places.append(_word("site" if "/" in wanted.within else "tenant", wanted.within))
+    return places
 
 
 def _spots(
@@ -144,6 +167,7 @@ def _spots(
         "high": min(high, _spot(wanted.to_ms) | _PACKET_MASK),
         "from_ms": wanted.from_ms,
         "to_ms": wanted.to_ms,
+        "role": int(wanted.role),
         "most": most,
     }
     if session.get_bind().dialect.name == "postgresql":
@@ -172,4 +196,9 @@ def _place(session: Session, scope: Scope, path: str) -> str:
         raise UnknownPlaceError(f"no {scope} {path!r}")
     if scope == "camera":
         return f"0c{found[0]}"
-    return f"0d{found[1]}" if scope == "device" else f"0{scope[0]}{path.encode().hex()}"
+    return f"0d{found[1]}" if scope == "device" else _word(scope, path)
+
+
+def _word(scope: Scope, path: str) -> str:
+    """Give the word that a site or a tenant is indexed as."""
+    return f"0{scope[0]}{path.encode().hex()}"

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends, Query
-from fastapi.responses import JSONResponse, Response
 
+from cloud.access.declare import Who, requires
+from cloud.access.roles import Role
+from cloud.examples import SEGMENT, shown
+from cloud.problems import UNKNOWN_PLACE, Kind, ProblemError, documented
 from cloud.search import (
     MAX_RESULTS,
     MAX_TEXT,
@@ -29,36 +32,12 @@ Milliseconds = Annotated[int, Query(ge=0, lt=2**53)]
 Path: TypeAlias = str | None
 
 _FOUND = {
-    "results": [
-        {
-            "segment": {
-                "id": 4711,
-                "camera": "acme/north/jetson-1/gate",
-                "sequence": 1203,
-                "start_ms": 1_790_000_000_000,
-                "duration_ms": 2000,
-                "still": False,
-                "historical": False,
-                "caption": "a red car drives to the left",
-                "fault": None,
-                "bytes": 231,
-                "layers": {"caption": 9, "motion": 14, "appearance-tokens": 196, "header": 12},
-                "render": "none",
-                "error": None,
-                "clip": None,
-            },
-            "thumbnail": "/api/v1/segments/4711/thumb.jpg",
-        }
-    ],
+    "results": [{"segment": SEGMENT, "thumbnail": "/api/v1/segments/4711/thumb.jpg"}],
     "cursor": "3843995742213118566-0",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What is wrong with a request."""
-
-    error: str
+BAD_CURSOR = Kind("bad-cursor", 400, "No such cursor", "Begin again without `cursor`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +63,11 @@ def search_routes(search: Search) -> APIRouter:
 
     @router.get(
         "/api/v1/search",
-        response_model=Page,
         responses={
-            200: {"content": {"application/json": {"example": _FOUND}}},
-            400: _trouble("The cursor is none that a page gave.", "cursor '7-x' is none that a page gave"),
-            404: _trouble("There is no such place.", "no camera 'acme/north/jetson-1/gat'"),
-            503: _trouble("The store does not answer.", "store sqlite:////…/store.db: database is locked"),
+            **shown(_FOUND),
+            **documented(BAD_CURSOR, UNKNOWN_PLACE),
         },
+        dependencies=[requires(Role.VIEWER)],
     )
     def find(
         q: Annotated[str, Query(min_length=1, max_length=MAX_TEXT, examples=['"red car" -rain ped*'])],
@@ -100,17 +77,17 @@ def search_routes(search: Search) -> APIRouter:
         order: Order = "newest",
         limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
         cursor: Annotated[str | None, Query(max_length=64)] = None,
-    ) -> Page | Response:
+        *,
+        caller: Who,
+    ) -> Page:
+        within = caller.scope.path
         try:
-            return search.find(Wanted(q, places.named(), from_ms, to_ms, order, limit, cursor))
+            return search.find(
+                Wanted(q, places.named(), from_ms, to_ms, order, limit, cursor, within, caller.role)
+            )
         except UnknownPlaceError as error:
-            return JSONResponse({"error": str(error)}, 404)
+            raise ProblemError(UNKNOWN_PLACE, str(error)) from error
         except CursorError as error:
-            return JSONResponse({"error": str(error)}, 400)
+            raise ProblemError(BAD_CURSOR, str(error)) from error
 
     return router
-
-
-def _trouble(description: str, example: str) -> dict[str, object]:
-    content = {"application/json": {"example": {"error": example}}}
-    return {"model": Trouble, "description": description, "content": content}

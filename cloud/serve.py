@@ -4,7 +4,7 @@ import socket
 import threading
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 _FAREWELL_S = 1  # pages hold a connection open for ever; they come back by themselves
 
@@ -22,10 +22,17 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServeError(f"{host}:{port}: {error.strerror or error}") from error
 
 
-def serve(app: FastAPI, listening: socket.socket, stop: threading.Event) -> None:
+def serve(app: ASGIApp, listening: socket.socket, stop: threading.Event) -> None:
     """Serve until `stop`. The socket stays open: who opened it closes it."""
     server = uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_FAREWELL_S)
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # who is believed about addresses, the settings say (cloud/access/guard.py)
+            timeout_graceful_shutdown=_FAREWELL_S,
+        )
     )
 
     def watch() -> None:

@@ -2,6 +2,8 @@
 
     objects --> row, and the job is done --> what the row before named goes, and the camera's oldest tails
 
+Of a segment there may be several, one for each look of its camera (`cloud.looks`).
+
 An object is named by fingerprint and fence, so no two workers ever write the same one, and what lies there is
 nobody's until a row names it. That row is written in the transaction that closes the job, which only the
 holder of the current fence can: the clip is published once, whole, or not at all. A crash in between leaves
@@ -13,17 +15,17 @@ every look; who asks after that has it rendered anew.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from cloud.catalog import poster_key, tail_key, video_key
+from cloud.catalog import camera_path, poster_key, tail_key, video_key
 from cloud.leases import Lease, LeaseLostError
 from cloud.objects import MissingObjectError, Objects, ObjectsError
 from cloud.render.clip import fingerprint
-from cloud.schema import ClipRow, PacketRow
+from cloud.schema import CameraRow, ClipRow, DeviceRow, PacketRow
 from cloud.store import Store
 
 KEPT_TAILS = 8  # of a camera: who looks at live and at past scenes in turn goes on in both
@@ -34,19 +36,44 @@ log = structlog.get_logger()
 
 # Closes the job whose clip has this fingerprint, or raises LeaseLostError.
 Close = Callable[[Session, str], None]
+Announce = Callable[[Session, ClipRow], None]
+
+
+def unannounced(_session: Session, _clip: ClipRow) -> None:
+    """Tell nobody of a clip."""
+
+
+def one_look(_camera: str) -> Collection[str]:
+    """Know one look only."""
+    return ("",)
 
 
 class Shelf:
-    """Keeps the clips of one store and its objects; safe to share, and to use from many processes."""
+    """Keeps the clips of one store and its objects; safe to share, and to use from many processes.
 
-    def __init__(self, store: Store, objects: Objects) -> None:
+    `announce` is told of each clip in the transaction that makes it visible. `looks` tells how a camera may
+    be seen: clips of a segment that are of none of these go when another one is made.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        objects: Objects,
+        announce: Announce = unannounced,
+        looks: Callable[[str], Collection[str]] = one_look,
+    ) -> None:
         self._store = store
         self._objects = objects
+        self._announce = announce
+        self._looks = looks
 
-    def holds(self, packet_id: int, statement: Mapping[str, object], now_ms: int) -> str | None:
-        """Give the fingerprint of the clip of this statement, or of what stands in for it, if it is whole."""
+    def holds(self, key: tuple[int, str], statement: Mapping[str, object], now_ms: int) -> str | None:
+        """Give the fingerprint of the clip of this statement, or of what stands in for it, if it is whole.
+
+        `key` is its packet and look.
+        """
         with self._store.read() as session:
-            clip = session.get(ClipRow, packet_id)
+            clip = session.get(ClipRow, key)
         if clip is None or is_outdated(clip, now_ms):
             return None
         same = fingerprint(statement) in (clip.fingerprint, clip.wanted) and is_whole(self._objects, clip)
@@ -62,34 +89,56 @@ class Shelf:
         try:
             with self._store.write() as session:
                 close(session, row.fingerprint)
-                before = session.get(ClipRow, row.packet_id)
-                old = set() if before is None else _keys(before) - _keys(row)
+                old = self._make_room(session, row)
                 session.merge(row)
                 session.flush()
+                self._announce(session, row)
                 old |= _left_over(row.fingerprint, lease)
-                old -= _named(session, old)
+                old -= named(session, old)
         except LeaseLostError:
             self._remove(sources)
             raise
         self._remove(old)
         self._drop_tails(row.packet_id)
 
+    def _make_room(self, session: Session, row: ClipRow) -> set[str]:
+        """Throw away the clips of a segment that nobody sees any more, and name their objects."""
+        known = self._known_looks(session, row)
+        old = set[str]()
+        for clip in session.scalars(select(ClipRow).where(ClipRow.packet_id == row.packet_id)).all():
+            if clip.look == row.look:
+                old |= keys_of(clip) - keys_of(row)
+            elif clip.look not in known:
+                old |= keys_of(clip)
+                session.delete(clip)
+        return old
+
+    def _known_looks(self, session: Session, row: ClipRow) -> Collection[str]:
+        """Name what a segment may be asked for as."""
+        device = (
+            select(DeviceRow, CameraRow)
+            .join(CameraRow, CameraRow.device_id == DeviceRow.id)
+            .join(PacketRow, PacketRow.camera_id == CameraRow.id)
+        )
+        found = session.execute(device.where(PacketRow.id == row.packet_id)).one_or_none()
+        return () if found is None else self._looks(camera_path(*found))
+
     def _drop_tails(self, packet_id: int) -> None:
         """Throw away what clips of this camera left for the next ones, but for the last few made."""
         with self._store.read() as session:
             camera_id = session.scalar(select(PacketRow.camera_id).where(PacketRow.id == packet_id))
             query = (
-                select(ClipRow.packet_id, ClipRow.tail_key)
+                select(ClipRow.tail_key)
                 .join(PacketRow, PacketRow.id == ClipRow.packet_id)
                 .where(PacketRow.camera_id == camera_id, ClipRow.tail_key.is_not(None))
                 .order_by(ClipRow.made_ms.desc(), ClipRow.packet_id.desc())
             )
-            found = session.execute(query.offset(KEPT_TAILS).limit(_AT_ONCE)).all()
-        if not found or not self._remove({key for _, key in found if key is not None}):
+            found = session.scalars(query.offset(KEPT_TAILS).limit(_AT_ONCE)).all()
+        dropped = {key for key in found if key is not None}
+        if not dropped or not self._remove(dropped):
             return
         with self._store.write() as session:
-            dropped = [number for number, _ in found]
-            session.execute(update(ClipRow).where(ClipRow.packet_id.in_(dropped)).values(tail_key=None))
+            session.execute(update(ClipRow).where(ClipRow.tail_key.in_(dropped)).values(tail_key=None))
 
     def _remove(self, keys: Collection[str]) -> bool:
         """Remove objects; what cannot be removed is logged, and costs nothing but room."""
@@ -114,6 +163,18 @@ def is_whole(objects: Objects, clip: ClipRow) -> bool:
         return False
 
 
+def keys_of(clip: ClipRow) -> set[str]:
+    """Name the objects of a clip."""
+    return {key for key in (clip.video_key, clip.poster_key, clip.tail_key) if key is not None}
+
+
+def named(session: Session, keys: Collection[str]) -> set[str]:
+    """Give those of `keys` that a row still names: one of the fingerprint that they begin with."""
+    made = {PurePosixPath(key).stem.partition("-")[0] for key in keys}
+    rows = session.scalars(select(ClipRow).where(ClipRow.fingerprint.in_(made)))
+    return {key for row in rows for key in keys_of(row)}.intersection(keys)
+
+
 def _left_over(made: str, lease: Lease) -> set[str]:
     """Name what those who tried this job before may have put there, and could not publish."""
     names = [f"{made}-{fence}" for fence in range(_first_fence(lease), lease.fence)]
@@ -123,14 +184,3 @@ def _left_over(made: str, lease: Lease) -> set[str]:
 def _first_fence(lease: Lease) -> int:
     # Each attempt took one, and each that was reclaimed another.
     return max(lease.fence - 2 * (lease.attempt - 1), 1)
-
-
-def _keys(clip: ClipRow) -> set[str]:
-    return {key for key in (clip.video_key, clip.poster_key, clip.tail_key) if key is not None}
-
-
-def _named(session: Session, keys: Collection[str]) -> set[str]:
-    """Give those of `keys` that a row still names."""
-    columns = (ClipRow.video_key, ClipRow.poster_key, ClipRow.tail_key)
-    found = [session.scalars(select(column).where(column.in_(keys))) for column in columns]
-    return {key for keys_found in found for key in keys_found if key is not None}

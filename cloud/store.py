@@ -43,6 +43,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self._url = _parse(url)
+        self.errors = {"content": 0, "database": 0}  # raised since the start, by kind
         self._engine = _engine(self._url)
         self._reading = self._engine.execution_options(**{_READING: True})
         try:
@@ -83,9 +84,22 @@ class Store:
         try:
             yield
         except (IntegrityError, DataError) as error:
+            self.errors["content"] += 1
             raise ContentError(f"store {self.name}: {_reason(error)}") from error
         except (DBAPIError, PoolTimeoutError) as error:
+            self.errors["database"] += 1
             raise StoreError(f"store {self.name}: {_reason(error)}") from error
+
+
+def lock_alone(session: Session, what: int) -> None:
+    """Wait until no other transaction holds `what`, and hold it to the end of this one.
+
+    On SQLite whoever writes is alone anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:what)"), {"what": what})
+    else:
+        session.connection()  # begins, which takes the lock
 
 
 def _parse(url: str) -> URL:

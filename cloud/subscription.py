@@ -12,8 +12,7 @@ import select
 import ssl
 import struct
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import structlog
 from paho.mqtt import MQTTException
@@ -26,7 +25,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from cloud.clock import Clock
 from cloud.config import Broker
-from cloud.message import Message
+from cloud.message import Delivery, Message
 from cloud.tls import tls_context
 from wire.packet import MAX_FRAME
 from wire.topics import BIRTH_FILTER, STATE_FILTER, sem_filter, telemetry_filter
@@ -37,21 +36,13 @@ KEEPALIVE_S = 30
 MAX_FRUITLESS = 2  # resumed sessions in turn that bring nothing
 CONNECT_TIMEOUT_S = 5.0
 _RETRY_S = (1.0, 30.0)  # the delay doubles between these
+_CALLBACKS = ("connect", "disconnect", "subscribe", "message", "publish", "socket_register_write")
 # What paho raises where it reads what no broker should send.
 _MALFORMED = (
     MQTTException, struct.error, LookupError, ValueError, TypeError, AssertionError, RuntimeError,
 )  # fmt: skip
 
 log = structlog.get_logger()
-
-
-class Delivery(NamedTuple):
-    """A message and what it takes to acknowledge it: packet id, QoS, and the connection it came on."""
-
-    message: Message
-    mid: int
-    qos: int
-    connection: int
 
 
 class Subscription:
@@ -70,6 +61,8 @@ class Subscription:
         self._filters = (sem_filter(group), telemetry_filter(group), BIRTH_FILTER, STATE_FILTER)
         self._closing = self._refused = False
         self._resumed = self._heard = False  # of the present connection
+        self._awaited = set[int]()  # numbers of what was sent
+        self._answers = dict[int, str | None]()
         self._fruitless = 0  # sessions that were resumed and brought nothing, one after the other
         self._left = False  # the broker, by us: paho does not know
         self._retry_s = _RETRY_S[0]
@@ -97,6 +90,7 @@ class Subscription:
         self._client.on_disconnect = self._disconnected
         self._client.on_subscribe = self._subscribed
         self._client.on_message = self._receive
+        self._client.on_publish = self._answered
         # paho would else send each acknowledgement at once, by itself.
         self._client.on_socket_register_write = _nothing
         self._aim()
@@ -123,8 +117,8 @@ class Subscription:
         self._client.disconnect()
         self._flush()
         # The callbacks are a cycle: with it, the socket waits for the garbage collector.
-        for each in ("on_connect", "on_disconnect", "on_subscribe", "on_message", "on_socket_register_write"):
-            setattr(self._client, each, None)
+        for each in _CALLBACKS:
+            setattr(self._client, f"on_{each}", None)
 
     def next(self, most: int, timeout_s: float) -> list[Delivery]:
         """Give up to `most` messages; waits up to `timeout_s` for the first, and for no other."""
@@ -155,6 +149,31 @@ class Subscription:
         sent = self._client.publish(topic, payload, qos=1, retain=retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
         self._flush()
         return sent
+
+    def send(self, messages: Iterable[tuple[str, bytes]], content_type: str) -> list[int]:
+        """Publish messages, topic and payload, with QoS 1, and give the numbers of their answers.
+
+        Fewer than there are messages if the connection ends. What is not answered is sent again by itself on
+        the next one, under its number.
+        """
+        kind = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        kind.ContentType, kind.PayloadFormatIndicator = content_type, 1
+        numbers = list[int]()
+        for topic, payload in messages:
+            if self._trouble is not None:
+                break
+            sent = self._client.publish(topic, payload, qos=1, properties=kind)
+            if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                break
+            numbers.append(sent.mid)
+        self._awaited.update(numbers)
+        self._flush()
+        return numbers
+
+    def answers(self) -> dict[int, str | None]:
+        """Give what was answered since the last time: numbers, and why the broker refused, if it did."""
+        answers, self._answers = self._answers, {}
+        return answers
 
     def _turn(self, timeout_s: float, most: int) -> None:
         """Connect if needed, wait for the socket, read what is there until there is enough."""
@@ -263,6 +282,13 @@ class Subscription:
         if not self._closing and not self._refused:
             self._trouble = f"broker {self._address} {reason}"
             log.warning("connection is over", broker=self._address, reason=reason)
+
+    def _answered(
+        self, _client: Client, _data: object, mid: int, reason: ReasonCode, _properties: object
+    ) -> None:
+        if mid in self._awaited:
+            self._awaited.remove(mid)
+            self._answers[mid] = str(reason) if reason.is_failure else None
 
     def _receive(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self._heard = True

@@ -22,7 +22,7 @@ from cloud.objects import MissingObjectError, Objects
 from cloud.schema import ClipRow, JobRow, PacketRow
 
 # Also `source`, since it gives the size: another birth of the boot may have named another.
-_ALIKE = ("camera", "boot", "source", "bundle", "renderer", "policy", "seed")
+_ALIKE = ("camera", "boot", "look", "source", "bundle", "renderer", "policy", "constraints", "seed")
 
 _MAX_ROWS = 1_000_000  # libpng reads no more
 _MAX_PIXELS = 2**28  # OpenCV reads four times as many; as PNG it is up to 0.8 GB
@@ -38,18 +38,18 @@ class Tail:
     frames: NDArray[np.uint8]
 
 
-def clip_of(session: Session, packet_id: int, sequence: int) -> ClipRow | None:
-    """Find the clip of another packet of the same boot by its `sequence`, if it was made."""
+def clip_of(session: Session, packet_id: int, sequence: int, look: str = "") -> ClipRow | None:
+    """Find the clip of another packet of the same boot by its `sequence`, if it was made under a look."""
     here = aliased(PacketRow)
     return session.scalar(
         select(ClipRow)
         .join(PacketRow, PacketRow.id == ClipRow.packet_id)
         .join(here, here.boot_id == PacketRow.boot_id)
-        .where(here.id == packet_id, PacketRow.sequence == sequence)
+        .where(here.id == packet_id, PacketRow.sequence == sequence, ClipRow.look == look)
     )
 
 
-def comes_first(session: Session, packet_id: int, sequence: int) -> bool:
+def comes_first(session: Session, packet_id: int, sequence: int, look: str = "") -> bool:
     """Tell whether the clip of another packet of the same boot is being made, or is to be before this one.
 
     That one is known by its `sequence`; what failed before is not waited for.
@@ -63,8 +63,8 @@ def comes_first(session: Session, packet_id: int, sequence: int) -> bool:
         select(JobRow.packet_id)
         .join(PacketRow, PacketRow.id == JobRow.packet_id)
         .join(here, here.boot_id == PacketRow.boot_id)
-        .join(ours, ours.packet_id == here.id)
-        .where(here.id == packet_id, PacketRow.sequence == sequence)
+        .join(ours, and_(ours.packet_id == here.id, ours.look == look))
+        .where(here.id == packet_id, PacketRow.sequence == sequence, JobRow.look == look)
         .where(or_(JobRow.state == "running", next_to_be))
     )
     return found is not None
@@ -73,7 +73,7 @@ def comes_first(session: Session, packet_id: int, sequence: int) -> bool:
 def made_alike(clip: ClipRow, statement: Mapping[str, object]) -> bool:
     """Tell whether a clip was made as `statement` says of another of the same camera."""
     theirs, ours = json.loads(clip.provenance), json.loads(json.dumps(statement))
-    return all(theirs.get(key) == ours[key] for key in _ALIKE)
+    return all(theirs.get(key) == ours.get(key) for key in _ALIKE)
 
 
 def read_tail(objects: Objects, clip: ClipRow, size: tuple[int, int]) -> Tail | None:

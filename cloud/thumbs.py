@@ -13,24 +13,31 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud.access.roles import Role
+from cloud.bound import Bound
 from cloud.bundles import Bundles
-from cloud.catalog import UnknownSegmentError
+from cloud.catalog import Catalog, UnknownSegmentError
 from cloud.excerpt import Excerpt, excerpt
 from cloud.objects import MissingObjectError, Objects
+from cloud.render.anchors import AnchorError
+from cloud.render.jpeg import to_jpeg
 from cloud.render.keyframes import KeyframeDecoder
 from cloud.render.mark import mark
 from cloud.render.renderer import RenderError, output_size
 from cloud.scene import resolve_around
 from cloud.schema import ClipRow, SegmentRow
 from cloud.store import Store
+from cloud.terms import Conditions, Terms
 from wire.bundle import Bundle, BundleError
 from wire.documents import DocumentError
 from wire.packet import PacketError
+from wire.policy import PolicyError, Receiver
 
 LONG_SIDE_PX = 160
 _QUALITY = 75
 _KEPT = 2_000  # some 8 MB
-_REASONS = (PacketError, DocumentError, BundleError, RenderError)
+_REASONS = (AnchorError, PacketError, DocumentError, BundleError, RenderError, PolicyError)
+_TERMS = Terms(Receiver(long_side_px=LONG_SIDE_PX))
 
 Picture = NDArray[np.uint8]
 Decode = Callable[[NDArray[np.uint8] | None], Picture]
@@ -62,29 +69,42 @@ class Thumbs:
         objects: Objects,
         bundles: Bundles,
         load: Callable[[Bundle], Decode] = load_decoder,
+        catalog: Catalog | None = None,
+        conditions: Conditions = _TERMS,
     ) -> None:
         self._store = store
         self._objects = objects
         self._bundles = bundles
         self._load = load
+        self._catalog = catalog or Catalog(store)
+        self._conditions = conditions
         self._decoders: dict[str, Decode] = {}
         self._kept: OrderedDict[str, Thumb] = OrderedDict()
         self._lock = threading.Lock()
 
-    def thumb(self, segment_id: int) -> Thumb:
-        """Give a segment's thumbnail. Raises UnknownSegmentError, NoThumbError, StoreError, ObjectsError."""
+    def thumb(self, segment_id: int, role: Role = Role.ADMIN) -> Thumb:
+        """Give a segment's thumbnail as a role sees it.
+
+        Raises UnknownSegmentError, NoThumbError, StoreError, ObjectsError.
+        """
+        look = self._catalog.look(segment_id, role)
         with self._store.read() as session:
-            if session.get(SegmentRow, segment_id) is None:
+            segment = session.get(SegmentRow, segment_id)
+            if segment is None:
                 raise UnknownSegmentError(f"no segment {segment_id}")
-            clip = session.get(ClipRow, segment_id)
-        tag = f'"k{segment_id}"' if clip is None else f'"{clip.fingerprint[:32]}"'
+            clip = session.get(ClipRow, (segment_id, look))
+        bound = Bound.read(segment.binds)
+        if bound.closed is not None:
+            raise NoThumbError(f"segment {segment_id}: {bound.closed}")
+        binds = (bound.stored or b"").hex()
+        tag = f'"k{segment_id}-{binds}-{look}"' if clip is None else f'"{clip.fingerprint[:32]}"'
         with self._lock:
             if tag in self._kept:
                 self._kept.move_to_end(tag)
                 return self._kept[tag]
         picture = None if clip is None else self._poster(clip)
         if picture is None:
-            picture = self._keyframe(segment_id)
+            picture = self._keyframe(segment_id, look)
         return self._keep(Thumb(_jpeg(picture), tag))
 
     def _poster(self, clip: ClipRow) -> Picture | None:
@@ -101,13 +121,18 @@ class Thumbs:
         size = (max(round(width * scale), 2), max(round(height * scale), 2))
         return np.asarray(cv2.resize(poster, size, interpolation=cv2.INTER_AREA)[..., ::-1], np.uint8)
 
-    def _keyframe(self, segment_id: int) -> Picture:
+    def _keyframe(self, segment_id: int, look: str) -> Picture:
         """Draw a segment's keyframe from its tokens. Raises NoThumbError."""
         try:
             with self._store.read() as session:
                 source = excerpt(session, segment_id)
-            picture = self._decoder(source.birth.bundle_sha256)(self._tokens(source))
-            size = output_size(source.camera, LONG_SIDE_PX)
+            terms = self._conditions.terms(source.path, look)
+            allowed = terms.rendering(terms.under(source.demands))
+            if allowed.stand_in is not None:
+                raise RenderError("a stand-in for each person is drawn in clips only")
+            tokens = self._tokens(source)[: allowed.planes]
+            picture = self._decoder(source.birth.bundle_sha256)(tokens)
+            size = output_size(source.camera, min(allowed.long_side_px, LONG_SIDE_PX))
         except _REASONS as error:
             raise NoThumbError(f"segment {segment_id}: {error}") from error
         return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -142,7 +167,7 @@ def _jpeg(picture: Picture) -> bytes:
     rows, columns = np.flatnonzero(plate.any(1)), np.flatnonzero(plate.any(0))
     picture = picture.copy()
     picture[: rows[-1] + 1, : columns[-1] + 1] = 0
-    done, data = cv2.imencode(".jpg", mark(picture[None])[0][..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    if not done:
-        raise NoThumbError(f"a picture of {picture.shape} pixels cannot be written")
-    return data.tobytes()
+    try:
+        return to_jpeg(mark(picture[None])[0], _QUALITY)
+    except RenderError as error:
+        raise NoThumbError(str(error)) from error

@@ -12,6 +12,7 @@ job, it is that job which fails.
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -22,50 +23,64 @@ from cloud.bundles import Bundles
 from cloud.cancelling import Cancelled
 from cloud.candidates import Wish
 from cloud.clock import Clock, wall_ms
+from cloud.confidence.assessor import Assessor
 from cloud.crew import attempt
 from cloud.heartbeat import Heartbeat
 from cloud.lanes import is_fair
 from cloud.leases import Lease, LeaseLostError, SessionClock, database_ms
 from cloud.making import NOT_YET_MS, Maker, NotYetError
+from cloud.metrics.meters import Ending, Meters
 from cloud.objects import Objects, ObjectsError
-from cloud.render.anchors import Anchors
+from cloud.provenance.notary import UNSIGNED, Notary
+from cloud.render.anchors import AnchorError
 from cloud.render.mp4 import OutputError
 from cloud.render.renderer import LostRendererError, RenderCancelledError, RenderError, never
+from cloud.shelf import Announce, Shelf, unannounced
 from cloud.store import Store, StoreError
+from cloud.terms import Conditions
 from wire.bundle import BundleError
 from wire.documents import DocumentError
 from wire.packet import PacketError
-from wire.policy import Policy
+from wire.policy import PolicyError
 
 POLL_S = 0.25  # how soon a new job is noticed; asking costs one indexed query
 
 # What may be otherwise the next time: a place that is full, a machine that is gone.
 _PASSING = (OutputError, ObjectsError, LostRendererError)
-_LASTING = (RenderError, PacketError, DocumentError, BundleError)
+_LASTING = (AnchorError, RenderError, PacketError, DocumentError, BundleError, PolicyError)
 _NO_FAULT = (RenderCancelledError, NotYetError, LeaseLostError, StoreError)
 
 log = structlog.get_logger()
 
 
 class Worker:
-    """Renders what the queue asks for; `name` is for people to read. A `clock` is that of leases too."""
+    """Renders what the queue asks for; `name` is for people to read. A `clock` is that of leases too.
+
+    `terms` are what is asked for where senders allow that. `announce` is told of each clip (`cloud.shelf`),
+    `notary` signs what is stated of it, `assessor` tells how sure it is.
+    """
 
     def __init__(
         self,
         store: Store,
         objects: Objects,
         bundles: Bundles,
-        policy: Policy,
+        terms: Conditions,
         clock: Clock | None = None,
-        anchors: Anchors = Anchors(),  # noqa: B008 -- frozen
         name: str = "worker",
+        meters: Meters | None = None,
+        announce: Announce = unannounced,
+        notary: Notary = UNSIGNED,
+        assessor: Assessor | None = None,
     ) -> None:
         self._store = store
         self._clock = wall_ms if clock is None else clock
         self._lease_ms: SessionClock = database_ms if clock is None else lambda _session: self._clock()
-        self._maker = Maker(store, objects, bundles, policy, self._clock, anchors)
+        shelf = Shelf(store, objects, announce, terms.known)
+        self._maker = Maker(store, objects, shelf, bundles, terms, self._clock, notary, assessor)
         self._bundles = bundles
         self._name = name
+        self._meters = meters or Meters()
         self._taken = 0
         self._camera_id: int | None = None
 
@@ -84,15 +99,18 @@ class Worker:
         lease = self._take()
         if lease is None:
             return False
+        started_s, ending = time.perf_counter(), Ending.GIVEN_UP
         try:
             with Heartbeat(self._store, lease, self._lease_ms):
-                self._do(lease, Cancelled(self._store, lease, self._clock, stopped))
+                ending = self._do(lease, Cancelled(self._store, lease, self._clock, stopped))
         except LeaseLostError as error:
             log.warning("came too late to publish", packet=lease.packet_id, error=str(error))
         except RenderCancelledError:
             self._give_back(lease, "rendering given up")
         except NotYetError:
             self._give_back(lease, "the clip before is being made", NOT_YET_MS)
+        finally:
+            self._meters.rendered(ending, time.perf_counter() - started_s)
         return True
 
     def _take(self) -> Lease | None:
@@ -106,7 +124,7 @@ class Worker:
             self._taken, self._camera_id = self._taken + 1, lease.camera_id
         return lease
 
-    def _do(self, lease: Lease, cancelled: Callable[[], bool]) -> None:
+    def _do(self, lease: Lease, cancelled: Callable[[], bool]) -> Ending:
         """Make the clip, or write down why not. Raises what is no fault of the job."""
 
         def close(session: Session, result_ref: str) -> None:
@@ -119,13 +137,15 @@ class Worker:
                 (*_LASTING, *_PASSING, *_NO_FAULT),
                 packet=lease.packet_id,
             )
-            if surprise is not None:
-                self._fail(lease, surprise, passing=True)
+            if surprise is None:
+                return Ending.MADE
+            self._fail(lease, surprise, passing=True)
         except _PASSING as error:
             # Another machine does at once what this one cannot any more.
             self._fail(lease, str(error), passing=True, pause=not isinstance(error, LostRendererError))
         except _LASTING as error:
             self._fail(lease, str(error), passing=False)
+        return Ending.FAILED
 
     def _fail(self, lease: Lease, error: str, *, passing: bool, pause: bool = True) -> None:
         with self._store.write() as session:

@@ -9,50 +9,42 @@ The halves share only the spool, so a slow network never stalls a camera, and a 
 holds the connection. Every part is a named thread; the first that fails stops the process.
 """
 
-import os
 import time
-from dataclasses import dataclass
 from functools import partial
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 from threading import Event
-from time import perf_counter
 
 import structlog
 
-from edge.allowance import BudgetError, Limits, Standing
-from edge.backoff import Backoff
-from edge.budget import Budget
-from edge.camera import Camera, CameraError, is_live, open_camera
+from edge import outfit
+from edge.camera import is_live
+from edge.cameras import Cameras, Openers
 from edge.clock import BootClock
 from edge.commands import Commands
-from edge.composer import Choose
-from edge.config import CameraSource, Config, ConfigError, topics_of
+from edge.config import CameraSource, Config
 from edge.crew import Crew
+from edge.describer import Describer
 from edge.identity import Identity
-from edge.inbox import Captured, Inbox, Missed
-from edge.keys import Keys, load_keys, load_tls
-from edge.link import Address
-from edge.menu import Menu, Plan
+from edge.inbox import Captured, Inbox
+from edge.links import infos
+from edge.outfit import Security
 from edge.pipeline import Pipeline, raw_segments, short_side_px
-from edge.session import PlainSession, SealedSession, Session
+from edge.sensors import Sensors
 from edge.spool import Spool
-from edge.summary import CameraReport, RunSummary, Tally
-from edge.tls import Tls
-from edge.uplink import Parts, Uplink, UplinkError
+from edge.summary import RunSummary, Tally
+from edge.times import EncodeTimes
+from edge.update.desk import Desk, Receipts
+from edge.uplink import Parts, UplinkError
 from edge.verbs import Verbs
-from edge.watch import Watch
+from edge.watch import Figures, InForce, Watch
 from edge.watchdog import Manager, Pulses, Signs
-from wire import documents
 from wire.bundle import Bundle
-from wire.gap import GapReason
 
 DRAIN_TIMEOUT_S = 30.0
 _INBOX = 4  # segments
 _FIRST_LOOK_S = 6.0  # the first birth waits so long for live cameras, to name them all
 _POLL_S = 0.1
-_CONNECTION_BYTES = 1024  # of a connection, besides the birth: CONNECT, SUBSCRIBE, states, a wrapped key
-_CAMERA_BYTES = 128  # of a camera in the birth, which it joins later
 
 log = structlog.get_logger()
 
@@ -66,11 +58,11 @@ def run(
 ) -> RunSummary:
     """Run until `stop` is set, or until every file has ended and is acknowledged.
 
-    Raises ConfigError, CameraError, BundleError and SpoolError for what cannot work, and UplinkError where
-    files have ended but the cloud did not acknowledge them in `drain_timeout_s`. `credentials` is the folder
-    in which systemd hands over keys, `manager` whom to tell that the agent works.
+    Raises ConfigError, CameraError, BundleError, SpoolError and MetricsError for what cannot work, and
+    UplinkError where files have ended but the cloud did not acknowledge them in `drain_timeout_s`.
+    `credentials` is the folder in which systemd hands over keys, `manager` whom to tell that the agent works.
     """
-    security = _Security(load_keys(config, credentials), load_tls(config, credentials))
+    security = Security.of(config, credentials)
     if security.keys is None:
         log.warning("broker.envelope is none: packets are not sealed, whoever reads the broker reads them")
     spool = Spool(Path(config.spool.path), config.spool.max_bytes, config.spool.max_age_s)
@@ -85,14 +77,6 @@ def run(
         spool.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Security:
-    """What packets are sealed with, and how the broker is reached; None where they are not, or plainly."""
-
-    keys: Keys | None
-    tls: Tls | None
-
-
 class _Agent:
     """The parts of one run, and the threads that join them."""
 
@@ -102,7 +86,7 @@ class _Agent:
         spool: Spool,
         stop: Event,
         drain_timeout_s: float,
-        security: _Security,
+        security: Security,
         manager: Manager,
     ) -> None:
         self._config = config
@@ -114,37 +98,51 @@ class _Agent:
         self._halt = Event()  # cameras end
         self._finish = Event()  # nothing more comes: the uplink ends when it has delivered
         self._bundle = Bundle.load(Path(config.bundle.path), "edge")
-        self._identity = Identity(config.device.id, spool.boot_id, self._clock, self._bundle)
-        # Files are opened here: a broken one is the user's mistake and ends the run at once.
-        self._files = {
-            camera.name: self._open(camera) for camera in config.camera if not is_live(camera.source)
-        }
-        for name, camera in self._files.items():
+        links = infos(config.network)
+        self._identity = Identity(config.device.id, spool.boot_id, self._clock, self._bundle, links)
+        self._meter = outfit.meter_of(config)
+        self._guard = outfit.guard_of(config, self._bundle)
+        openers = Openers(self._guard, self._meter, short_side_px(self._bundle), self._clock.now_us)
+        self._cameras = Cameras(config.camera, openers, self._halt)
+        for name, camera in self._cameras.files.items():
             self._identity.introduce(name, camera.info)
         self._pipeline = Pipeline(self._bundle, config.settings())
+        self._times = EncodeTimes()
         self._inbox = Inbox(_INBOX)
         self._tally = Tally()
         self._crew = Crew()
-        self._opened: dict[str, Camera] = {}
         self._manager = manager
         self._pulses = Pulses()
-        self._attempts = dict.fromkeys((camera.name for camera in config.camera), 0)
-        self._described = 0
         sequences = count()
-        self._sequences = sequences
-        self._budget = self._new_budget()
+        self._budget = outfit.budget_of(config, self._identity.birth(), security)
         self._composers = {camera.name: self._pipeline.composer(sequences) for camera in config.camera}
-        verbs = Verbs(spool.boot_id, self._pipeline, self._composers, self._budget)
-        self._commands = Commands(verbs.handlers())
-        self._uplink = self._new_uplink(security)
+        self._links = outfit.links_of(config.network, self._pipeline, self._composers)
+        self._ledger = outfit.ledger_of(config)
+        self._desk = Desk.of(config, self._bundle)
+        self._verbs = Verbs(
+            spool.boot_id, self._pipeline, self._composers, self._budget, self._guard, self._links, self._desk
+        )
+        self._commands = Commands(self._verbs.handlers())
+        self._describer = Describer(
+            self._pipeline, self._composers, sequences, self._guard, self._budget, spool, self._tally,
+            self._times,
+        )  # fmt: skip
+        self._parts = self._new_parts(security)
+        self._uplink = outfit.uplink_of(config, security, spool, self._identity.birth(), self._parts)
 
     def work(self) -> None:
         """Run all threads to their end."""
-        captures = [f"capture-{camera.name}" for camera in self._config.camera]
+        parts = (self._parts, self._uplink, self._spool, self._inbox, self._times)
+        with outfit.metrics_of(self._config, *parts):
+            self._work([f"capture-{camera.name}" for camera in self._config.camera])
+
+    def _work(self, captures: list[str]) -> None:
         try:
             for name, camera in zip(captures, self._config.camera, strict=True):
                 self._crew.start(name, partial(self._capture, camera))
-            self._crew.start("describe", self._describe)
+            self._crew.start("describe", partial(self._describer.run, self._inbox))
+            if self._meter is not None:
+                self._crew.start("meter", partial(self._meter.run, self._halt))
             self._wait_for_first_look()
             self._crew.start("uplink", partial(self._uplink.run, self._finish, self._drain_timeout_s))
             self._crew.start("commands", partial(self._commands.run, self._finish))
@@ -153,6 +151,7 @@ class _Agent:
                 self._stop.wait(_POLL_S)
                 self._look_at_clock()
                 self._look_at_life()
+                self._look_at_receipts()
         finally:
             self._manager.stopping()
             self._wind_down(captures)
@@ -160,6 +159,7 @@ class _Agent:
     def close(self) -> None:
         """Write down what was spent."""
         self._budget.close()
+        self._ledger.close()
 
     def summary(self) -> RunSummary:
         """Say what was done, or raise UplinkError where files could not be delivered."""
@@ -169,13 +169,9 @@ class _Agent:
                 f"{self._config.broker.host}:{self._config.broker.port}: {backlog.waiting} packets were not "
                 f"acknowledged within {self._drain_timeout_s:g} s; they stay in {self._config.spool.path}"
             )
-        cameras = tuple(self._reported(name) for name in sorted(self._opened))
-        return self._tally.summary(cameras, self._inbox.dropped, backlog)
-
-    def _reported(self, name: str) -> CameraReport:
-        camera = self._opened[name]
-        info = camera.info
-        return CameraReport(name, info.width, info.height, info.fps, camera.frames_read, camera.end_us)
+        return self._tally.summary(
+            self._cameras.reports(), self._inbox.dropped, backlog, self._ledger.run_totals()
+        )
 
     def _wind_down(self, captures: list[str]) -> None:
         """End the threads in the order in which packets pass them, so that none is left behind."""
@@ -188,47 +184,31 @@ class _Agent:
         self._finish.set()
         self._crew.join()
 
-    def _new_budget(self) -> Budget:
-        network = self._config.network
-        limits = Limits(network.bytes_per_s, network.burst_bytes, network.bytes_per_month)
-        cameras = len(self._config.camera)
-        birth = len(documents.encode(self._identity.birth()))
-        standing = Standing(birth + cameras * _CAMERA_BYTES + _CONNECTION_BYTES)
-        path = Path(self._config.spool.path)
-        try:
-            return Budget(limits, standing, path.with_name(path.name + ".budget"), cameras)
-        except BudgetError as error:
-            raise ConfigError(f"network.{error}") from error
-
-    def _chooser(self, camera: str) -> Choose | None:
-        """Let the budget choose what is sent of a camera, if there is one."""
-        if not self._budget.is_limited:
-            return None
-
-        def choose(menu: Menu) -> Plan:
-            waiting_bytes = self._spool.backlog().body_bytes
-            return self._budget.plan(camera, menu, time.monotonic(), waiting_bytes)
-
-        return choose
-
     def _segment_ms(self) -> int:
-        return self._budget.segment_ms(self._config.encode.segment_ms)
+        length_ms = self._budget.segment_ms(self._config.encode.segment_ms)
+        return min(length_ms, self._links.network.latency_ms or length_ms)
 
-    def _new_uplink(self, security: _Security) -> Uplink:
+    def _new_parts(self, security: Security) -> Parts:
         config, spool = self._config, self._spool
-        topics = topics_of(config.device)
-        session: Session = PlainSession()
-        if security.keys is not None:
-            session = SealedSession(security.keys, topics, spool.boot_id, os.urandom)
-        parts = Parts(
-            session,
+        begun_s, unredacted = self._clock.zero_ns / 1e9, lambda: bool(self._guard.trouble)
+        figures = Figures(
+            begun_s, self._times, Sensors().read, self._in_force, unredacted, lambda: self._links.place
+        )
+        return Parts(
+            security.session(config, spool.boot_id),
             self._budget,
             self._commands,
-            Watch(spool, lambda: self._inbox.dropped, lambda: self._stated is not self._clock),
+            Watch(spool, lambda: self._inbox.dropped, lambda: self._stated is not self._clock, figures),
+            ledger=self._ledger,
+            cameras=frozenset(camera.name for camera in config.camera),
+            links=self._links,
         )
-        broker = config.broker
-        address = Address(broker.host, broker.port, security.tls, broker.keepalive_s)
-        return Uplink(address, topics, spool, self._identity.birth(), parts)
+
+    def _in_force(self) -> InForce:
+        budget = self._budget
+        provider = self._pipeline.provider
+        samples = () if self._meter is None else self._meter.samples(self._identity.place)
+        return InForce(self._verbs.in_force(), budget.limits, budget.month_bytes, provider, samples)
 
     def _look_at_clock(self) -> None:
         """Announce this boot anew if the wall clock was set, so that the cloud dates its segments aright."""
@@ -246,22 +226,24 @@ class _Agent:
             return
         pulses = self._pulses
         still = {
-            f"camera {name}": pulses.age_s(name, self._moves(name), now_s)
-            for name in self._attempts
-            if name not in self._files
+            f"camera {name}": pulses.age_s(name, moves, now_s)
+            for name, moves in self._cameras.moves().items()
         }
         at_rest = now_s if self._inbox.is_empty else None  # nothing to do is as good as progress
-        still["describe"] = pulses.age_s(".describe", (self._described, at_rest), now_s)
+        still["describe"] = pulses.age_s(".describe", (self._describer.taken, at_rest), now_s)
         still["uplink"] = pulses.age_s(".uplink", self._uplink.turns, now_s)
         heard = pulses.age_s(".ack", self._uplink.signs, now_s)
-        trouble = self._manager.look(Signs(still, heard, self._spool.backlog().waiting), now_s)
+        waiting = self._spool.backlog().waiting if self._budget.is_open else 0
+        trouble = self._manager.look(Signs(still, heard, waiting), now_s)
         if trouble is not None:
             log.error("the watchdog is not fed any more", reason=trouble)
 
-    def _moves(self, name: str) -> object:
-        camera = self._opened.get(name)
-        tried = self._attempts[name]
-        return tried if camera is None else (tried, camera.frames_read, camera.attempts)
+    def _look_at_receipts(self) -> None:
+        """Let the updater know once this version works."""
+        may_send = self._budget.is_open
+        waiting = (may_send and bool(self._spool.backlog().waiting)) or not self._inbox.is_empty
+        heard, stored = self._uplink.receipts
+        self._desk.look(Receipts(heard, stored, waiting), time.monotonic())
 
     def _is_ending(self) -> bool:
         return self._stop.is_set() or self._crew.failed.is_set()
@@ -276,50 +258,16 @@ class _Agent:
 
     def _capture(self, source: CameraSource) -> None:
         live = is_live(source.source)
-        camera = self._files.get(source.name) or self._open_when_there(source)
+        camera = self._cameras.open(source)
         if camera is None:
             return
-        self._opened[source.name] = camera
         if live:
             self._uplink.announce(self._identity.introduce(source.name, camera.info))
         for raw in raw_segments(camera, self._segment_ms):
+            self._note_outages(source.name)
             self._inbox.put(Captured(source.name, raw), live=live)
+        self._note_outages(source.name)
 
-    def _open_when_there(self, source: CameraSource) -> Camera | None:
-        backoff = Backoff(limit_s=15.0)
-        while not self._halt.is_set():
-            self._attempts[source.name] += 1
-            try:
-                return self._open(source)
-            except CameraError as error:
-                delay_s = backoff.next_delay_s()
-                log.warning("no camera", reason=str(error), retry_s=round(delay_s, 1))
-            self._halt.wait(delay_s)
-        return None
-
-    def _open(self, source: CameraSource) -> Camera:
-        side_px = short_side_px(self._bundle)
-        return open_camera(source.source, short_side_px=side_px, stop=self._halt, now_us=self._clock.now_us)
-
-    def _describe(self) -> None:
-        started_s = perf_counter()
-        while (item := self._inbox.take()) is not None:
-            self._described += 1
-            composer = self._composers[item.camera]
-            if isinstance(item, Missed):
-                self._give_up(item)
-                composer.refresh()  # "as before" would be said of a segment that nobody has
-                continue
-            composer.govern(self._chooser(item.camera))
-            described = self._pipeline.describe(item.raw, composer)
-            body = bytes(described.packet)
-            self._spool.append(described.packet.sequence, item.camera, body)
-            report = self._tally.add(item.camera, described, body)
-            self._tally.took(perf_counter() - started_s)
-            log.info("segment", camera=item.camera, caption=report.caption, bytes=report.packet_bytes)
-
-    def _give_up(self, missed: Missed) -> None:
-        """Give numbers to segments that found no room, so that they are listed and not just missing."""
-        numbers = list(islice(self._sequences, missed.count))
-        log.warning("too slow for a camera", camera=missed.camera, segments=missed.count)
-        self._spool.give_up(numbers[0], numbers[-1], missed.camera, missed.start_ms, GapReason.OVERLOADED)
+    def _note_outages(self, camera: str) -> None:
+        for start_ms in self._guard.outages(camera):
+            self._inbox.withhold(camera, start_ms)

@@ -3,7 +3,8 @@
     score of a sentence = sum of log probabilities / number of its tokens (the end token counts)
 
 So a longer sentence is not worse for being longer; a sum alone prefers silence. Where scores are equal, the
-lower beam and then the lower token wins: the same logits give the same words.
+lower beam and then the lower token wins: the same logits give the same words. What has a logit of minus
+infinity is never said: a beam may go on with it for want of others, but no longer wins.
 """
 
 from dataclasses import dataclass
@@ -39,6 +40,11 @@ class Beams:
         self.tokens = np.zeros(count, np.int64)
         self.origins = np.arange(count)
 
+    @property
+    def said(self) -> list[tuple[int, ...]]:
+        """The sentences that are open."""
+        return self._ids
+
     def advance(self, logits: Logits) -> bool:
         """Lengthen every open sentence by a token; False when no open one can still win."""
         sums = self._sums[:, None] + log_softmax(logits)
@@ -67,6 +73,8 @@ class Beams:
 
     def _finish(self, ids: tuple[int, ...], total: float) -> None:
         score = total / (len(ids) + 1)
+        if np.isneginf(score):
+            return  # it has no chance at all, not even for want of others
         if self._best is None or score > self._best.score:
             self._best = Finished(ids, score)
 

@@ -3,17 +3,21 @@
     uplink --admits?--> Budget --> Governor         the account is on the disk before anything is sent on it
                '--spent-->  '----> FILE (JSON, replaced whole)
 
+Each link has a governor and a file of its own, FILE-NAME; one holds at a time.
+
 Where the disk is full a metered device falls silent: what is not written down would be forgotten.
 """
 
 import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import structlog
 from msgspec import Struct
 
-from edge.allowance import Account, Limits, Purpose, Standing
+from edge.allowance import Account, BudgetError, Limits, Purpose, Standing
 from edge.governor import Governor, State
 from edge.menu import Menu, Plan
 
@@ -28,10 +32,26 @@ class _File(Struct, frozen=True):
     prices: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Of one link: its limits, and whether segments may go out now."""
+
+    limits: Limits
+    sends: Callable[[], bool] = lambda: True
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    governor: Governor
+    path: Path | None
+    sends: Callable[[], bool]
+
+
 class Budget:
     """May be called by any thread. Raises BudgetError for limits that keep no device connected.
 
-    A file that cannot be read counts as an empty account: it was not a full one.
+    A file that cannot be read counts as an empty account: it was not a full one. All questions are about the
+    link that is followed; at the beginning, and where `links` has none of its name, that is "".
     """
 
     def __init__(
@@ -40,21 +60,45 @@ class Budget:
         standing: Standing | None = None,
         path: Path | None = None,
         cameras: int = 1,
+        sends: Callable[[], bool] = lambda: True,
+        links: Mapping[str, Terms] | None = None,
     ) -> None:
-        self._path = path
+        """Let segments go out while `sends` says so, and everything else at any hour."""
         self.standing = standing or Standing()
-        state = None if path is None else _read(path)
-        self._governor = Governor(limits, self.standing, state, cameras)
+        self._accounts = dict[str, _Account]()
+        for name, terms in {"": Terms(limits, sends), **(links or {})}.items():
+            file = path if path is None or not name else path.with_name(f"{path.name}-{name}")
+            state = None if file is None else _read(file)
+            governor = _governor(name, terms.limits, self.standing, state, cameras)
+            self._accounts[name] = _Account(governor, file, terms.sends)
+        self._now = self._accounts[""]
 
     @property
     def limits(self) -> Limits:
         return self._governor.limits
 
     @property
+    def month_bytes(self) -> int:
+        """What was spent in this month of the calendar: for people, nothing is decided by it."""
+        return self._governor.month_bytes
+
+    @property
+    def is_open(self) -> bool:
+        """Whether segments may go out at this hour."""
+        return self._now.sends()
+
+    @property
     def is_limited(self) -> bool:
         """Whether there is anything to keep within."""
         limits = self.limits
         return limits.bytes_per_s is not None or limits.bytes_per_month is not None
+
+    def follow(self, link: str) -> None:
+        """Go by the account of this link from now on; that of the one before is written down."""
+        after = self._accounts.get(link, self._accounts[""])
+        if after is not self._now:
+            self._keep(self._now, last=True)
+            self._now = after
 
     def adopt(self, limits: Limits) -> None:
         """Go by these limits from now on, or raise BudgetError."""
@@ -70,8 +114,10 @@ class Budget:
 
     def admits(self, purpose: Purpose, size: int, now_s: float) -> bool:
         """Tell whether `size` bytes may go out now."""
+        if purpose >= Purpose.LIVE and not self.is_open:
+            return False
         if self._governor.is_due():
-            self._keep()
+            self._keep(self._now)
         return self._governor.admits(purpose, size, now_s)
 
     def most(self, purpose: Purpose) -> float:
@@ -88,23 +134,35 @@ class Budget:
 
     def close(self) -> None:
         """Write the account down as it is; nothing may be sent any more."""
-        self._keep(last=True)
+        self._keep(self._now, last=True)
 
-    def _keep(self, *, last: bool = False) -> None:
-        if self._path is None:
-            self._governor.keep(last=last)
-            self._governor.kept(last=last)
+    @property
+    def _governor(self) -> Governor:
+        return self._now.governor
+
+    def _keep(self, account: _Account, *, last: bool = False) -> None:
+        governor, path = account.governor, account.path
+        if path is None:
+            governor.keep(last=last)
+            governor.kept(last=last)
             return
-        if self.limits.bytes_per_month is None:
+        if governor.limits.bytes_per_month is None:
             return  # nothing outlives the process
-        state = self._governor.keep(last=last)
+        state = governor.keep(last=last)
         try:
-            _write(self._path, state)
+            _write(path, state)
         except OSError as error:
             reason = error.strerror or str(error)
-            log.warning("account is not kept, nothing may be sent", path=str(self._path), reason=reason)
+            log.warning("account is not kept, nothing may be sent", path=str(path), reason=reason)
             return
-        self._governor.kept(last=last)
+        governor.kept(last=last)
+
+
+def _governor(link: str, limits: Limits, standing: Standing, state: State | None, cameras: int) -> Governor:
+    try:
+        return Governor(limits, standing, state, cameras)
+    except BudgetError as error:
+        raise BudgetError(f"{f'link {link}: ' if link else ''}{error}") from error
 
 
 def _read(path: Path) -> State | None:

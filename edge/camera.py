@@ -16,7 +16,7 @@ from threading import Event
 import cv2
 import structlog
 
-from edge.capture import Sampler, open_capture, position_us, source_info
+from edge.capture import Sampler, Tap, open_capture, position_us, source_info
 from edge.clock import BootClock
 from edge.frame import Camera, CameraError, Frame, SourceInfo
 from edge.live import LiveCamera
@@ -43,16 +43,18 @@ def open_camera(
     source: str,
     *,
     sample_fps: float = SAMPLE_FPS,
-    short_side_px: int = SHORT_SIDE_PX,
+    short_side_px: int | Callable[[], int] = SHORT_SIDE_PX,
     stop: Event | None = None,
     now_us: Callable[[], int] | None = None,
+    tap: Tap | None = None,
 ) -> Camera:
     """Open a source and decode its first picture, or raise CameraError.
 
     `stop` ends the iteration of either kind soon after it is set; `now_us` is the boot clock of
-    a live camera (default: starts now).
+    a live camera (default: starts now). `tap` is shown the pictures that it wants. `short_side_px` may change
+    while the camera runs: then it is asked for each frame.
     """
-    sampler = Sampler(sample_fps, short_side_px)
+    sampler = Sampler(sample_fps, short_side_px, tap)
     ending = stop or Event()
     if is_live(source):
         return LiveCamera(source, sampler, ending, now_us or BootClock.start().now_us)

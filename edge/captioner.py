@@ -4,17 +4,22 @@ import math
 from functools import partial
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from edge.decoder import Decoder, Speech
 from edge.graph import Graph
 from edge.phrase import with_motion
 from edge.pixels import PixelTable
+from edge.privacy.ban import TokenBan
+from edge.privacy.words import Forbidden
 from edge.runtime import Runtime
 from edge.vocabulary import Vocabulary
 from wire.bundle import Bundle, CaptionerInfo
 from wire.grid import frame_grid
 from wire.motion import Motion
+
+log = structlog.get_logger()
 
 
 class Captioner:
@@ -36,6 +41,7 @@ class Captioner:
         graph = runtime.open(bundle.path(info.decoder), warm_decoder)
         self._decoder = Decoder(graph, speech, seen)
         self._vocabulary = Vocabulary.from_file(bundle.path(info.tokenizer))
+        self._forbidden = Forbidden(())
         self.seen = {name: tuple(value.shape()) for name, value in seen.items()}
         self.graphs = {info.encoder: self._encoder, info.decoder: graph}
 
@@ -49,7 +55,21 @@ class Captioner:
         """
         ids = self.tokens(frame_grid(frames, self._info.tile_px, self._info.layout))
         caption = " ".join(self._vocabulary.decode(ids).split())
-        return with_motion(caption, motion, still=still) if self._info.motion_words else caption
+        said = with_motion(caption, motion, still=still) if self._info.motion_words else caption
+        return self._sayable(said)
+
+    def forbid(self, forbidden: Forbidden) -> None:
+        """Say nothing of this from the next caption on: neither in the beam nor in the text."""
+        self._forbidden = forbidden
+        self._decoder.ban = TokenBan(forbidden, self._vocabulary.pieces()).after if forbidden else None
+
+    def _sayable(self, caption: str) -> str:
+        """Check the words themselves; empty where nothing that may be said is left."""
+        found = self._forbidden.found_in(caption)
+        if not found:
+            return caption
+        log.warning("left words out of a caption", words=len(found))  # which, a log need not know either
+        return self._forbidden.without(caption) or ""
 
     def tokens(self, grid: NDArray[np.uint8]) -> list[int]:
         """Token ids for a frame grid (S, S, 3), without start and end."""

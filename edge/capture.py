@@ -1,7 +1,9 @@
 """The thin layer over OpenCV's VideoCapture: opening it quietly, reading a clock, sampling pictures."""
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -14,25 +16,48 @@ _DECODE_THREADS = 1  # a second one costs 40 % more work in all, and the encoder
 _NOMINAL_FPS = 25.0  # where the container names no believable rate
 
 
-class Sampler:
-    """Picks frames at a steady rate of capture time and scales them down."""
+class Tap(Protocol):
+    """Wants all pictures now and then, as they are."""
 
-    def __init__(self, sample_fps: float, short_side_px: int) -> None:
+    def wants(self, at_us: int) -> bool:
+        """Tell whether the picture of this time is wanted."""
+        ...
+
+    def give(self, bgr: NDArray[np.uint8], at_us: int, began_s: float) -> None:
+        """Take it, (H, W[, 3]); decoding it began at `began_s` of the thread's time."""
+        ...
+
+
+class Sampler:
+    """Picks frames at a steady rate of capture time and scales them down; `tap` sees what it wants."""
+
+    def __init__(
+        self, sample_fps: float, short_side_px: int | Callable[[], int], tap: Tap | None = None
+    ) -> None:
+        self._tap = tap
         self._period_us = 1e6 / sample_fps
         self._short_side_px = short_side_px
         self._due_us: float | None = None
 
     def take(self, capture: cv2.VideoCapture, captured_us: int) -> NDArray[np.uint8] | None:
         """Convert the grabbed picture to RGB (H, W, 3); None where it is not due or is damaged."""
-        if self._due_us is not None and captured_us < self._due_us:
+        due = self._due_us is None or captured_us >= self._due_us
+        wanted = self._tap is not None and self._tap.wants(captured_us)
+        if not due and not wanted:
             return None
+        began_s = time.thread_time()
         decoded, bgr = capture.retrieve()
         if not decoded or bgr is None or bgr.size == 0:
+            return None
+        if self._tap is not None and wanted:
+            self._tap.give(np.asarray(bgr, np.uint8), captured_us, began_s)
+        if not due:
             return None
         due_us = captured_us if self._due_us is None else self._due_us
         late = captured_us >= due_us + self._period_us  # after a pause: no burst to catch up
         self._due_us = (captured_us if late else due_us) + self._period_us
-        return shrink(np.asarray(bgr, np.uint8), self._short_side_px)
+        side_px = self._short_side_px
+        return shrink(np.asarray(bgr, np.uint8), side_px() if callable(side_px) else side_px)
 
 
 def shrink(bgr: NDArray[np.uint8], short_side_px: int) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 
-from edge.menu import Ceiling, Menu, Plan, menu_of
+from edge.menu import Ceiling, Menu, Plan, menu_of, with_binding
 from wire.packet import Layer, Packet
 from wire.segment import Codec, Segment
 
@@ -36,6 +36,8 @@ class Composer:
         choose: Choose | None = None,
     ) -> None:
         """Send all that settings allow, or what `choose` picks of it."""
+        self._most_planes: int | None = None
+        self._bound: dict[int, bytes] = {}
         self._choose = choose
         self._codec = codec
         self._planes = planes
@@ -69,9 +71,16 @@ class Composer:
         """Make the next packet a refresh. May be called by any thread."""
         self._wanted = True
 
-    def adopt(self, planes: int | None, still_bytes: int) -> None:
-        """Send as much as this from the next packet on."""
+    def adopt(
+        self, planes: int | None, still_bytes: int, most_planes: int | None = None, binding: bytes = b""
+    ) -> None:
+        """Send as much as this from the next packet on, and never more than `most_planes`.
+
+        `binding` is the policy layer of each packet; empty for none.
+        """
         self._planes = planes
+        self._most_planes = most_planes
+        self._bound = {int(Layer.POLICY): binding} if binding else {}
         self._still_left += still_bytes - self._still_bytes
         self._still_bytes = still_bytes
 
@@ -80,7 +89,7 @@ class Composer:
             sequence=segment.sequence,
             captured_ms=segment.start_ms,
             duration_ms=segment.duration_ms,
-            layers={},
+            layers=self._bound,
             still=segment.still,
             refresh=held is None,
             cut=segment.cut,
@@ -88,25 +97,29 @@ class Composer:
         if self._choose is not None:
             return replace(packet, layers=self._choose(self._menu(segment, packet, held)).layers)
         if segment.still and self._planes != 0:
-            room = self._still_room(packet)
-            return replace(packet, layers=self._codec.layers(segment, held, None, room))
-        return replace(packet, layers=self._codec.layers(segment, held, self._depth(segment, held)))
+            layers = self._codec.layers(segment, held, self._most_planes, self._still_room(packet))
+        else:
+            layers = self._codec.layers(segment, held, self._depth(segment, held))
+        return replace(packet, layers={**self._bound, **layers})
 
     def _menu(self, segment: Segment, packet: Packet, held: Segment | None) -> Menu:
         planes = self._depth(segment, held)
         planes = self._codec.planes if planes is None else planes
-        ceiling = Ceiling(planes, self._still_room(packet), _rests(segment))
-        return menu_of(segment, packet, held, self._codec, ceiling)
+        ceiling = Ceiling(planes, self._still_room(packet), _rests(segment), self._most_planes)
+        return with_binding(menu_of(segment, packet, held, self._codec, ceiling), self._bound)
 
     def _still_room(self, packet: Packet) -> int:
-        return self._still_left - len(bytes(packet)) + 1  # of which the zero byte for "no layers" goes
+        nothing = 0 if packet.layers else 1  # the zero byte for "no layers", which goes
+        return self._still_left - len(bytes(packet)) + nothing
 
     def _depth(self, segment: Segment, held: Segment | None) -> int | None:
         """How many planes are sent where things move."""
         planes = self._planes
         if planes and segment.tokens is not None and (held is None or segment.cut) and _rests(segment):
-            return min(2 * planes, len(segment.tokens))
-        return planes
+            planes = min(2 * planes, len(segment.tokens))
+        if planes is None or self._most_planes is None:
+            return self._most_planes if planes is None else planes
+        return min(planes, self._most_planes)
 
 
 def _rests(segment: Segment) -> bool:

@@ -3,14 +3,24 @@
     [device]   tenant, site, id, key = "device.key", certificate = "device.pem"
     [broker]   host, port = 1883, ca (TLS, with the device's certificate, where it is given),
                cloud_key = "cloud.pub", envelope = "sealed" (or "none": in a lab), keepalive_s = 120
-    [network]  bytes_per_s (no limit), burst_bytes = 16384, bytes_per_month (no limit)
+    [network]  bytes_per_s (no limit), burst_bytes = 16384, bytes_per_month (no limit), latency_ms (segments
+               are no longer), layers, planes (no more goes over this link), send_hours, send_timezone,
+               qos = 1, count = "mqtt" (or "wire": TCP/IP and TLS, too)
+    [[network.link]]  name, match (interfaces, as "wwan*"), price_per_mb = "0.40 EUR", and of [network] what
+               differs; the first that matches holds while the way to the broker is by that interface
     [bundle]   path, engine_cache (TensorRT engines are kept there, or else in the bundle's folder engines, if
                there is one; without either, TensorRT is not used)
     [spool]    path, max_bytes = 64 MiB, max_age_s = 604800 (a week of running)
+    [update]   settings (of root's updater, edge/update/settings.py; without it, the cloud orders no release)
     [encode]   planes (bundle's default; twice as many where a scene begins), vector = true (the embedding is
                sent where the bundle has one), segment_ms = 2000, still_bytes = 116, threads = 1,
                beams = 1 (sentences that the captioner follows at once)
-    [[camera]] name, source
+    [metrics]  host = "127.0.0.1", port (Prometheus reads /metrics there; without it, nobody)
+    [meter]    enabled = false, share = 0.02 (of a core), preset = "veryfast", h264_crf = 23, h265_crf = 28
+               (now and then a camera is encoded as video, to know what that would have taken; wants PyAV)
+    [sender]   what leaves the device at all, and [sender.receiver], what binds whoever receives it: see
+               wire/policy/tables.py and docs/constraints.md; preset = "private" (balanced, faithful)
+    [[camera]] name, source, zones (never seen, or the only ones seen: see wire/policy/zones.py)
 
 Paths are relative to the file's folder. `device.key` may be credential:NAME, see edge/keys.py.
 """
@@ -21,17 +31,20 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
 
+from edge.address import KEEPALIVE_S
 from edge.camera import is_live
 from edge.composer import STILL_BYTES
 from edge.engine import BESIDE
-from edge.link import KEEPALIVE_S
 from edge.pipeline import Settings
 from edge.spool import DEFAULT_MAX_AGE_S, DEFAULT_MAX_BYTES
 from wire import topics
-from wire.toml import TomlError, parse_as
+from wire.policy import Network, PolicyError, Receiver, Sender, effective
+from wire.policy.reading import with_preset
+from wire.policy.tables import check_keys
+from wire.policy.zones import Zone
+from wire.toml import TomlError, fitted, parse
 from wire.topics import DeviceTopics, TopicError
 
-BURST_BYTES = 16384
 CREDENTIAL = "credential:"
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -68,17 +81,6 @@ class Broker(Struct, frozen=True, forbid_unknown_fields=True):
     keepalive_s: Annotated[int, Meta(ge=5, le=65535)] = KEEPALIVE_S
 
 
-class Network(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the uplink may send: see docs/bandwidth.md. Segments say less, and wait, rather than exceed it.
-
-    Counted is what MQTT sends: payload, topic and header, without TLS and TCP.
-    """
-
-    bytes_per_s: Annotated[float, Meta(gt=0)] | None = None
-    burst_bytes: Annotated[int, Meta(ge=1024)] = BURST_BYTES
-    bytes_per_month: Annotated[int, Meta(ge=1)] | None = None
-
-
 class BundlePath(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the model lies."""
 
@@ -101,11 +103,40 @@ class SpoolPath(Struct, frozen=True, forbid_unknown_fields=True):
     max_age_s: Annotated[float, Meta(ge=60)] = DEFAULT_MAX_AGE_S
 
 
+class UpdatePath(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which settings root's updater has, if there is one."""
+
+    settings: File | None = None
+
+
 class CameraSource(Struct, frozen=True, forbid_unknown_fields=True):
-    """One camera: `name` goes into its topic, `source` is what edge/camera.py takes."""
+    """One camera: `name` goes into its topic, `source` is what edge/camera.py takes.
+
+    `zones` are parts of its picture that are never seen, or the only ones, beside those of [sender].
+    """
 
     name: str
     source: Annotated[str, Meta(min_length=1)]
+    zones: Annotated[tuple[Zone, ...], Meta(max_length=64)] = ()
+
+
+class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where Prometheus reads /metrics, by HTTP and without a login: bind to what may know it."""
+
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Port | None = None
+
+
+class MeterSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How video is encoded for comparison, and with how much of the processor."""
+
+    enabled: bool = False
+    share: Annotated[float, Meta(gt=0, le=0.02)] = 0.02
+    preset: Literal[
+        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
+    ] = "veryfast"
+    h264_crf: Annotated[int, Meta(ge=0, le=51)] = 23
+    h265_crf: Annotated[int, Meta(ge=0, le=51)] = 28
 
 
 class Encode(Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,14 +163,18 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     camera: Annotated[tuple[CameraSource, ...], Meta(min_length=1, max_length=64)]
     encode: Encode = Encode()
     network: Network = Network()
+    sender: Sender = Sender()
+    metrics: Metrics = Metrics()
+    update: UpdatePath = UpdatePath()
+    meter: MeterSettings = MeterSettings()
 
     def __post_init__(self) -> None:
         names = [camera.name for camera in self.camera]
         try:
-            topics_of(self.device)
-            for name in names:
-                topics.check_camera(name)
-        except TopicError as error:
+            topics.check_names(topics_of(self.device), names)
+            for link in ("", *(each.name for each in self.network.link)):
+                effective(self.sender, self.network.on(link), Receiver())
+        except (TopicError, PolicyError) as error:
             raise ConfigError(str(error)) from error
         if len(set(names)) != len(names):
             raise ConfigError(f"camera names {names} are not all different")
@@ -154,6 +189,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
             threads=self.encode.threads,
             beams=self.encode.beams,
             engine_cache=self.bundle.engines(),
+            sender=self.sender,
+            network=self.network,
         )
 
 
@@ -165,12 +202,21 @@ def topics_of(device: Device) -> DeviceTopics:
 def load(path: Path) -> Config:
     """Read a file, or raise ConfigError."""
     try:
-        config = parse_as(path.read_bytes(), Config, str(path))
+        config = _parsed(path.read_bytes(), str(path))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except TomlError as error:
+    except (TomlError, PolicyError) as error:
         raise ConfigError(str(error)) from error
     return _anchored(config, path.resolve().parent)
+
+
+def _parsed(data: bytes, source: str) -> Config:
+    """Read the file's text; what the preset of [sender] says is spelled out first."""
+    document = parse(data, source)
+    if "sender" in document:
+        check_keys(document["sender"], Sender, "sender", source)
+        document["sender"] = with_preset(document["sender"])
+    return fitted(document, Config, source)
 
 
 def _anchored(config: Config, folder: Path) -> Config:
@@ -187,8 +233,9 @@ def _anchored(config: Config, folder: Path) -> Config:
         ),
         bundle=BundlePath(inside(config.bundle.path), inside(cache) if cache else None),
         spool=SpoolPath(inside(config.spool.path), config.spool.max_bytes, config.spool.max_age_s),
+        update=UpdatePath(inside(config.update.settings) if config.update.settings else None),
         camera=tuple(
-            CameraSource(camera.name, inside(camera.source)) if _is_path(camera.source) else camera
+            structs.replace(camera, source=inside(camera.source)) if _is_path(camera.source) else camera
             for camera in config.camera
         ),
     )

@@ -10,7 +10,7 @@ first step from the others. All of it stays where the graph runs; only logits co
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ _KNOWN = {
 HIDDEN = "last_hidden_state"
 
 Ids = NDArray[np.int64]
+Ban = Callable[[Sequence[int]], Ids]  # tokens that may not follow those said so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,15 @@ class Speech:
 
 
 class Decoder:
-    """Turns what the vision encoder saw into token ids. `seen` names the encoder's outputs."""
+    """Turns what the vision encoder saw into token ids. `seen` names the encoder's outputs.
+
+    What `ban` names is as if it had no chance at all; the end may always come.
+    """
 
     def __init__(self, graph: Graph, speech: Speech, seen: Collection[str]) -> None:
         self._graph = graph
         self._speech = speech
+        self.ban: Ban | None = None
         self._wiring = _Wiring.of(graph, seen)
         ids = graph.inputs["input_ids"].shape
         if speech.beams > 1 and ids is not None and ids[0] not in (None, speech.beams):
@@ -75,7 +80,7 @@ class Decoder:
         said: list[int] = []
         token = np.array([[self._speech.start]], np.int64)
         while len(said) < self._speech.max_tokens:
-            logits = sentence.step(token)[0]
+            logits = self._allowed(sentence.step(token), [said])[0]
             choice = int(logits.argmax())  # the first that is no number, if there is one
             self._check_number(float(logits[choice]))
             if choice == self._speech.end:
@@ -89,11 +94,23 @@ class Decoder:
         beams = Beams(speech.beams, speech.end, speech.max_tokens)
         logits = sentence.step(np.full((speech.beams, 1), speech.start, np.int64))
         self._check_number(float(logits.max()))
-        while beams.advance(logits):
+        while beams.advance(self._allowed(logits, beams.said)):
             sentence.reorder(beams.origins)
             logits = sentence.step(beams.tokens[:, None])
             self._check_number(float(logits.max()))
         return beams.best()
+
+    def _allowed(
+        self, logits: NDArray[np.floating], sentences: Sequence[Sequence[int]]
+    ) -> NDArray[np.floating]:
+        """Take all chance from what may not follow each of the sentences; logits (rows, V)."""
+        if self.ban is None:
+            return logits
+        logits = logits.copy()
+        for row, said in enumerate(sentences):
+            banned = self.ban(said)
+            logits[row, banned[(banned < logits.shape[1]) & (banned != self._speech.end)]] = -np.inf
+        return logits
 
     def _check_number(self, largest: float) -> None:
         if math.isnan(largest):

@@ -14,23 +14,34 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-from edge import security
+from edge import security, video
+from edge.address import Address
 from edge.camera import CameraError, is_live, open_camera
 from edge.config import CameraSource, Config, ConfigError
 from edge.engine import EngineCache, EngineError
 from edge.gpu import GpuError, find_gpu, find_host, l4t_version, tensorrt_version
 from edge.identity import software
 from edge.keys import load_tls
-from edge.link import Address, Link, LinkError
+from edge.link import Link, LinkError
 from edge.pipeline import Pipeline, short_side_px
+from edge.privacy import doctor as privacy
+from edge.privacy.model_files import DetectorError
 from edge.runtime import CUDA, TENSORRT
 from edge.segmenter import RawSegment
+from edge.sensors import Readings, Sensors
 from edge.spool import SpoolError
 from edge.spool_file import is_damage, look
+from edge.update import state
+from edge.update.settings import UpdateConfigError, load, read_key
+from edge.video import VideoError
 from wire.bundle import Bundle, BundleError
+from wire.policy import PolicyError
 
 _RUNS = 5
-_KNOWN = (BundleError, CameraError, ConfigError, EngineError, LinkError, SpoolError)
+_KNOWN = (
+    BundleError, CameraError, ConfigError, DetectorError, EngineError, LinkError, PolicyError, SpoolError,
+    UpdateConfigError, VideoError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +64,17 @@ def examine(config: Config, credentials: Path | None = None) -> list[Finding]:
     if engines is not None:
         findings.append(_try("engines", partial(_engines, engines)))
     findings += _models(config)
+    findings += [_try(name, look) for name, look in privacy.examinations(config).items()]
     findings.append(_try("spool", partial(_spool, config)))
     findings += [
         _try(name, partial(look, config, credentials)) for name, look in security.examinations(config).items()
     ]
     findings.append(_try("broker", partial(_broker, config, credentials)))
+    if config.update.settings is not None:
+        findings.append(_try("updates", partial(_updates, Path(config.update.settings))))
+    if config.meter.enabled:
+        findings.append(_try("meter", _meter))
+    findings.append(Finding("sensors", ok=True, detail=_sensors(Sensors().read())))
     findings += [_try(f"camera {camera.name}", partial(_camera, camera)) for camera in config.camera]
     return findings
 
@@ -67,6 +84,25 @@ def _try(name: str, look: Callable[[], str]) -> Finding:
         return Finding(name, ok=True, detail=look())
     except _KNOWN as error:
         return Finding(name, ok=False, detail=str(error))
+
+
+def _updates(settings: Path) -> str:
+    """Say where releases come from, and what became of the last."""
+    found = load(settings)
+    read_key(found)
+    return f"{found.url}; last: {state.told(state.read(found.folder), found.folder)}"
+
+
+def _meter() -> str:
+    video.check()
+    return "x264 and x265 of PyAV"
+
+
+def _sensors(seen: Readings) -> str:
+    """Say what telemetry can tell of the machine."""
+    hot = "no temperature" if seen.temperature_c is None else f"{seen.temperature_c:.0f} degrees Celsius"
+    power = "no power monitor" if seen.power_w is None else f"{seen.power_w:.1f} W"
+    return f"{hot}, {power}"
 
 
 def _software() -> Finding:

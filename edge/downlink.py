@@ -20,7 +20,10 @@ log = structlog.get_logger()
 
 
 class Downlink:
-    """Of one device, over all its connections. `heard`: an ack of this connection has come."""
+    """Of one device, over all its connections.
+
+    `heard`: an ack of this connection has come; `stored`: one named packets of this boot.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Downlink:
         self._session = session
         self._commands = commands
         self.heard = False
+        self.stored = False
         self.unopened = 0  # messages
         self.acks = 0
 
@@ -79,5 +83,6 @@ class Downlink:
                 now_s = time.monotonic()
                 self._commands.hear(ack.cloud_ms, now_s)
                 self._hear(ack.cloud_ms, now_s)
+        self.stored = self.stored or self._spool.boot_id.hex() in ack.boots
         for boot, watermark in ack.boots.items():
             self._spool.acknowledge(bytes.fromhex(boot), watermark)

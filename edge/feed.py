@@ -7,8 +7,12 @@ What was sent and is not acknowledged after `resend_s` becomes backlog again, ev
 not help: the broker may have lost it, or the cloud may have had too much.
 """
 
+from dataclasses import replace
+
+from edge.ranges import Ranges
 from edge.spool import Spool
 from edge.stock import Spooled
+from wire.packet import Packet
 
 BACKLOG_S = 10.0  # a packet that waited longer is history
 RESEND_S = 60.0
@@ -25,6 +29,7 @@ class Feed:
         self._mark = 0  # everything up to here was sent when it was set
         self._mark_s: float | None = None
         self._left = 0  # of what is up to the mark
+        self._published = Ranges()
 
     def rewind(self) -> None:
         """Offer everything that waits again."""
@@ -45,6 +50,14 @@ class Feed:
         if len(items) < limit and not items:
             self._backlog = self._boundary
         return items
+
+    def is_again(self, item: Spooled) -> bool:
+        """Tell whether this process has published an item before."""
+        return item.position in self._published
+
+    def published(self, item: Spooled) -> None:
+        """Note that an item went out."""
+        self._published.add(item.position)
 
     def sent(self, item: Spooled) -> None:
         """Go on behind an item, which must be the next of its kind."""
@@ -81,3 +94,17 @@ class Feed:
     def _set_mark(self, position: int, now_s: float) -> None:
         self._mark, self._mark_s = position, now_s
         self._left = self._spool.waiting_through(position)
+
+
+def marked(item: Spooled, boot_id: bytes, *, tells_boot: bool) -> Packet:
+    """Mark what is not live any more: a packet of an earlier boot than `boot_id`, or one that waited.
+
+    Unless a key `tells_boot`, each packet says its boot: it may overtake the birth. Raises PacketError.
+    """
+    packet = Packet.parse(item.body)
+    foreign = item.boot_id != boot_id
+    historical = foreign or item.waited_s >= BACKLOG_S
+    named = foreign or not tells_boot
+    if not historical and not named:
+        return packet
+    return replace(packet, historical=historical, boot_id=item.boot_id if named else None)

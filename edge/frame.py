@@ -36,10 +36,17 @@ class SourceInfo:
 class Camera(Protocol):
     """Iterate once; then `end_us` and `frames_read` tell how far it went, `attempts` how often it opened."""
 
-    info: SourceInfo
-    end_us: int
-    frames_read: int
-    attempts: int
+    @property
+    def info(self) -> SourceInfo: ...
+
+    @property
+    def end_us(self) -> int: ...
+
+    @property
+    def frames_read(self) -> int: ...
+
+    @property
+    def attempts(self) -> int: ...
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield sampled frames, strictly increasing in time."""

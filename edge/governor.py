@@ -21,7 +21,7 @@ from math import exp, log
 from threading import Lock
 
 from edge.allowance import Account, Allowance, Limits, Purpose, Standing, ahead_of, depths, month_rate
-from edge.menu import Item, Menu, Plan
+from edge.menu import BINDING, Item, Menu, Plan
 from edge.worth import LENGTH
 
 FRAME_BYTES = (
@@ -72,6 +72,11 @@ class Governor:
     @property
     def limits(self) -> Limits:
         return self._allowance.limits
+
+    @property
+    def month_bytes(self) -> int:
+        """What was spent in this month of the calendar, as far as it is known."""
+        return self._allowance.account.month_bytes
 
     @property
     def price(self) -> float:
@@ -214,7 +219,7 @@ def _best(menu: Menu, price: float, before: frozenset[str]) -> Plan:
     shown = picture is not None and picture.points > 0
 
     def pays(part: Item) -> bool:
-        if part.name == "caption":
+        if part.name in ("caption", BINDING):
             return True
         return shown and part.points * menu.seconds > price * part.size * _doubt(part, before)
 

@@ -5,22 +5,35 @@ from threading import Lock
 
 from edge.clock import BootClock
 from edge.frame import SourceInfo
+from edge.update.running import own_release
 from wire.bundle import Bundle
-from wire.documents import Birth, CameraInfo
+from wire.documents import Birth, CameraInfo, LinkInfo
 
 _DISTRIBUTION = "mirage-video"
 
 
 class Identity:
-    """Makes births. Cameras are named in the birth once they have shown a picture."""
+    """Makes births. Cameras are named in the birth once they have shown a picture.
 
-    def __init__(self, device: str, boot_id: bytes, clock: BootClock, bundle: Bundle) -> None:
+    A camera keeps its place in the list, by which telemetry calls it: others are added behind it.
+    """
+
+    def __init__(
+        self, device: str, boot_id: bytes, clock: BootClock, bundle: Bundle, links: tuple[LinkInfo, ...] = ()
+    ) -> None:
+        self._links = links
         self._device = device
         self._boot_id = boot_id
         self._clock = clock
         self._bundle = bundle
         self._cameras: dict[str, CameraInfo] = {}
         self._lock = Lock()
+
+    def place(self, name: str) -> int | None:
+        """Give a camera's place in the birth, None where it is not named there."""
+        with self._lock:
+            names = list(self._cameras)
+        return names.index(name) if name in names else None
 
     def introduce(self, name: str, info: SourceInfo) -> Birth:
         """Add a camera; returns the birth that names it."""
@@ -37,7 +50,7 @@ class Identity:
     def birth(self) -> Birth:
         """Tell who this is, with the cameras known so far."""
         with self._lock:
-            cameras = tuple(self._cameras[name] for name in sorted(self._cameras))
+            cameras = tuple(self._cameras.values())
             clock = self._clock
         return Birth(
             device=self._device,
@@ -48,12 +61,15 @@ class Identity:
             bundle=self._bundle.manifest.name,
             bundle_sha256=self._bundle.short_sha256,
             cameras=cameras,
+            links=self._links,
         )
 
 
 def software() -> str:
-    """Name and version of this program."""
+    """Name and version of this program, and what its release begins with where it is one."""
+    release = own_release()
+    behind = "" if release is None else f" {release[:8]}"
     try:
-        return f"mirage {version(_DISTRIBUTION)}"
+        return f"mirage {version(_DISTRIBUTION)}{behind}"
     except PackageNotFoundError:
-        return "mirage"  # run from its folder, not installed
+        return f"mirage{behind}"  # run from its folder, not installed

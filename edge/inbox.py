@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from threading import Condition
 
 from edge.segmenter import RawSegment
+from wire.gap import GapReason
 
 _POLL_S = 0.5
 
@@ -19,11 +20,12 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Segments of a camera that found no room, in a row; the first began at `start_ms`."""
+    """Segments of a camera that are given up, in a row; the first began at `start_ms`."""
 
     camera: str
     start_ms: int
     count: int
+    reason: GapReason = GapReason.OVERLOADED
 
 
 class Inbox:
@@ -57,6 +59,12 @@ class Inbox:
             if len(self._waiting) >= self._capacity:
                 self._miss(self._waiting.popleft())
             self._waiting.append(item)
+            self._changed.notify_all()
+
+    def withhold(self, camera: str, start_ms: int) -> None:
+        """Note that nothing of a camera may be sent from `start_ms` on, for some time."""
+        with self._changed:
+            self._missed[f"{camera} withheld"] = Missed(camera, start_ms, 1, GapReason.REFUSED)
             self._changed.notify_all()
 
     def take(self) -> Captured | Missed | None:

@@ -8,12 +8,10 @@ acknowledged is in the spool anyway.
     half-open TCP   a PUBACK that does not come in `answer_s`, or a PINGRESP in the keepalive, ends it
 """
 
-import contextlib
 import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import paho.mqtt.client as mqtt
 from paho.mqtt import MQTTException
@@ -23,13 +21,14 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge.address import Address
+from edge.aliases import Aliases
+from edge.links import Ends
 from edge.message import Message, Refusal
-from edge.tls import Tls, TlsError, reason_of, without_source
+from edge.tls import TlsError, reason_of, without_source
+from edge.transport import Carried, carried_by, give_up_after
 from wire import documents
 
-KEEPALIVE_S = 120  # a ping costs about 100 bytes with its TCP; most mobile networks forget a mapping later
-CONNECT_S = 20.0  # TCP, TLS with two certificates, and CONNACK, over a link of 1 kB/s
-ANSWER_S = 30.0  # a satellite's round trip is 1 s, a full window takes 10 s at 1 kB/s
 WINDOW = 20  # messages that may wait for their PUBACK, unless the broker allows fewer
 _FAILED = 0x80  # reason codes from here on are failures
 _TOO_LARGE = 0x95
@@ -48,21 +47,6 @@ class LinkError(ConnectionError):
 
 class UnreachableError(LinkError):
     """There was no connection, so that nothing of MQTT was sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the broker listens, and how it is reached."""
-
-    host: str
-    port: int
-    tls: Tls | None = None
-    keepalive_s: int = KEEPALIVE_S
-    connect_s: float = CONNECT_S
-    answer_s: float = ANSWER_S
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 class Link:
@@ -84,8 +68,7 @@ class Link:
         self._refusal = ""
         self._trouble = ""  # what paho logged last
         self._accepted = False
-        self._aliases: dict[str, int] = {}
-        self._alias_limit = 0
+        self._aliases = Aliases()
         self._size_limit = 0  # of a packet, as the broker says; 0 for none
         self._in_flight: dict[int, Message] = {}
         self._subscribing = set[int]()
@@ -93,6 +76,8 @@ class Link:
         self._received: list[Message] = []
         self._heard_s = time.monotonic()  # when an answer came last, or the first was waited for
         self.window = WINDOW
+        self.published = self.confirmed = 0  # at QoS 1; brokers acknowledge in the order of publication
+        self.carried: Carried | None = None  # by TCP, as far as the kernel tells; also after the end
         self._client = self._new_client(client_id, will)
         self._connect()
         try:
@@ -106,9 +91,25 @@ class Link:
         return len(self._in_flight)
 
     @property
+    def room(self) -> int:
+        """How many messages may go now. At QoS 0 nothing is waited for but the network itself."""
+        return 0 if self._client.want_write() else self.window - self.in_flight
+
+    @property
+    def ends(self) -> Ends | None:
+        """Where it goes from and to; None once it is gone."""
+        connection = self._client.socket()
+        return Ends.of(connection) if isinstance(connection, socket.socket) else None
+
+    @property
     def subscribed(self) -> bool:
         """Whether the broker has answered every `subscribe`."""
         return not self._subscribing
+
+    def fileno(self) -> int:
+        """Give the socket's descriptor, for whoever waits for many links at once; -1 without one."""
+        connection = self._client.socket()
+        return -1 if connection is None else connection.fileno()
 
     def step(self, timeout_s: float) -> None:
         """Read and write for up to `timeout_s`, or raise LinkError once the connection is gone."""
@@ -117,6 +118,7 @@ class Link:
         except _MALFORMED as error:
             name = type(error).__name__
             raise LinkError(f"{self._address}: broker sends what is no MQTT: {name}: {error}") from error
+        self._look()
         received, self._received = self._received, []
         for message in received:
             self._on_message(message.topic, message.payload)
@@ -152,19 +154,16 @@ class Link:
             raise LinkError(
                 f"{self._address}: {message.topic} is {size} bytes, broker takes {self._size_limit}"
             )
-        topic, properties = message.topic, None
-        if self._has_alias(message):
-            known = message.topic in self._aliases
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.TopicAlias = self._aliases.setdefault(message.topic, len(self._aliases) + 1)
-            topic = "" if known else message.topic
+        topic, properties = self._aliases.address(message)
         if message.qos:
             self._await_answer()
         info = self._client.publish(topic, message.payload, message.qos, message.retain, properties)
         if info.rc != mqtt.MQTT_ERR_SUCCESS:
             raise LinkError(f"{self._address}: {mqtt.error_string(info.rc)}")
         if message.qos:
+            self.published += 1
             self._in_flight[info.mid] = message
+        self._look()
         return size
 
     def takes(self, message: Message) -> bool:
@@ -173,10 +172,7 @@ class Link:
 
     def size_of(self, message: Message) -> int:
         """Count the bytes of the PUBLISH packet that `publish` would send now."""
-        alias = self._has_alias(message)
-        topic = 0 if alias and message.topic in self._aliases else len(message.topic.encode())
-        rest = 2 + topic + (2 if message.qos else 0) + (4 if alias else 1) + len(message.payload)
-        return 1 + max((rest.bit_length() + 6) // 7, 1) + rest
+        return self._aliases.size_of(message)
 
     def take_refused(self) -> list[Refusal]:
         """Give what the broker refused since the last time."""
@@ -189,12 +185,18 @@ class Link:
 
     def drop(self) -> None:
         """Let go of the connection and of all its sockets."""
+        self._look()
         connection = self._client.socket()
         if connection is not None:
             connection.close()
         # The callbacks are a cycle: with it, the wake-up sockets of paho wait for the garbage collector.
         for each in ("on_connect", "on_disconnect", "on_subscribe", "on_publish", "on_message", "on_log"):
             setattr(self._client, each, None)
+
+    def _look(self) -> None:
+        connection = self._client.socket()
+        if isinstance(connection, socket.socket):
+            self.carried = carried_by(connection) or self.carried
 
     def _connect(self) -> None:
         address = self._address
@@ -213,10 +215,8 @@ class Link:
             self.drop()
             raise UnreachableError(f"{address}: {reason_of(error)}") from error
         connection = self._client.socket()
-        if isinstance(connection, socket.socket) and hasattr(socket, "TCP_USER_TIMEOUT"):
-            with contextlib.suppress(OSError):  # a PUBACK that does not come tells as much
-                milliseconds = round(address.answer_s * 1000)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        if isinstance(connection, socket.socket):
+            give_up_after(connection, address.answer_s)
 
     def _await_acceptance(self) -> None:
         deadline_s = time.monotonic() + self._address.connect_s
@@ -233,11 +233,6 @@ class Link:
     def _await_answer(self) -> None:
         if not self._in_flight and not self._subscribing:
             self._heard_s = time.monotonic()
-
-    def _has_alias(self, message: Message) -> bool:
-        if message.retain:
-            return False
-        return message.topic in self._aliases or len(self._aliases) < self._alias_limit
 
     def _new_client(self, client_id: str, will: Message | None) -> mqtt.Client:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
@@ -264,7 +259,7 @@ class Link:
             self._refusal = str(code)
             return
         self._accepted = True
-        self._alias_limit = getattr(properties, "TopicAliasMaximum", 0)
+        self._aliases.limit = getattr(properties, "TopicAliasMaximum", 0)
         self._size_limit = getattr(properties, "MaximumPacketSize", 0)
         self.window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
 
@@ -287,6 +282,7 @@ class Link:
         self, _client: mqtt.Client, _data: object, mid: int, code: ReasonCode, _properties: object
     ) -> None:
         self._heard_s = time.monotonic()
+        self.confirmed += 1
         message = self._in_flight.pop(mid, None)
         if message is not None and code.value >= _FAILED:
             self._refused.append(Refusal(message, str(code), too_large=code.value == _TOO_LARGE))

@@ -24,6 +24,7 @@ from wire.neighbours import UNKNOWN
 from wire.packet import Packet
 from wire.segment import Codec, Segment
 
+BINDING = "policy"
 _MOST = 4.0  # difference from which a cell "differs most"
 _DEPTHS = (6, 8, 12, 16, 24, 32)  # planes that are offered, up to the ceiling
 _STAYS = (0.3, 0.8)  # cells expected to last in a scene that has just begun: moving camera, resting camera
@@ -68,11 +69,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """The most that settings allow of a picture: planes, and bytes of a still one."""
+    """The most that settings allow of a picture: planes, and bytes of a still one.
+
+    `most_planes`: what the sender allows at all, also where a still picture has room for more.
+    """
 
     planes: int
     still_bytes: int
     rests: bool
+    most_planes: int | None = None
 
 
 def menu_of(segment: Segment, packet: Packet, held: Segment | None, codec: Codec, ceiling: Ceiling) -> Menu:
@@ -94,6 +99,11 @@ def menu_of(segment: Segment, packet: Packet, held: Segment | None, codec: Codec
         said = sum(part.size for part in parts if part.name != "vector")
         pictures = tuple(studio.pictures(replace(ceiling, still_bytes=ceiling.still_bytes - said)))
     return Menu(segment.duration_ms / 1000, tuple(parts), pictures)
+
+
+def with_binding(menu: Menu, layers: Mapping[int, bytes]) -> Menu:
+    """Add what binds the receiver, if anything does: it is worth nothing by itself, and never left out."""
+    return replace(menu, parts=(*menu.parts, Item(BINDING, layers, 0.0))) if layers else menu
 
 
 class _Studio:
@@ -122,8 +132,9 @@ class _Studio:
         segment, memory = self._segment, self._memory
         if segment.still:
             yield "hold", {}
-            yield "renew", self._layers(self._tokens, None, 0)
-            yield "fill", self._layers(self._tokens, None, max(ceiling.still_bytes, 0))
+            most = ceiling.most_planes
+            yield "renew", self._layers(self._tokens, most, 0)
+            yield "fill", self._layers(self._tokens, most, max(ceiling.still_bytes, 0))
             return
         least = self._coarse_planes
         if memory is None:

@@ -6,87 +6,66 @@ camera -> Segmenter -> RawSegment -> Pipeline -> Segment -> Composer -> Packet
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from threading import Lock
 from time import perf_counter
+
+import numpy as np
 
 from edge.ahead import Ahead
 from edge.appearance import AppearanceEncoder
 from edge.captioner import Captioner
-from edge.composer import REFRESH_MS, STILL_BYTES, Composer
+from edge.composer import Composer
 from edge.embedding import EmbeddingEncoder
 from edge.frame import Camera
 from edge.graph import Graph
 from edge.motion import estimate_motion
-from edge.runtime import Runtime
+from edge.privacy.allowed import check_asked, layers_of, most_planes
+from edge.privacy.coarsen import coarsened
+from edge.privacy.words import Forbidden
+from edge.runtime import CUDA, TENSORRT, Runtime
 from edge.segmenter import TARGET_MS, RawSegment, Segmenter
+from edge.settings import Detail, Settings, Timings
 from wire.bundle import Bundle, BundleError
 from wire.packet import Packet
+from wire.policy import Effective, Network, Receiver, Sender, binding, effective
+from wire.policy.tables import LayerName
 from wire.segment import Segment
+from wire.telemetry import Provider
 
+__all__ = [
+    "Described",
+    "Detail",
+    "Pipeline",
+    "Settings",
+    "Timings",
+    "checked_planes",
+    "raw_segments",
+    "segments",
+    "sends",
+    "short_side_px",
+]
+
+_PROVIDERS = {TENSORRT: Provider.TENSORRT, CUDA: Provider.CUDA}
 _AHEAD = 2  # segments of about 2 MB that may wait for the encoders
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How to encode. `planes` of the tokens are sent: None for the bundle's default, 0 for none.
+class _Encoders:
+    """What makes that detail, as far as it is allowed: an encoder for each part of it.
 
-    Before a camera that rests, a keyframe that builds on no other is sent twice as deep.
-
-    `vector`: whether to send the embedding, where the bundle has one. `beams`: sentences that the captioner
-    follows at once; 1 is greedy.
-
-    Still segments send as many as their packets have room for in `still_bytes` between two refreshes.
+    `most_planes` and `binding` are as `Composer.adopt` takes them.
     """
 
-    planes: int | None = None
-    vector: bool = True
-    segment_ms: int = TARGET_MS
-    refresh_ms: int = REFRESH_MS
-    still_bytes: int = STILL_BYTES
-    threads: int = 1
-    beams: int = 1
-    engine_cache: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """How much of a segment is sent; may change while the pipeline runs. See `Settings`."""
-
-    planes: int
-    vector: bool
-    still_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Encoders:
-    """What makes that detail: an encoder for each part of it."""
-
     detail: Detail
+    allowed: Effective
+    most_planes: int | None
+    binding: bytes
     appearance: AppearanceEncoder | None
     embedding: EmbeddingEncoder | None
 
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Milliseconds that each stage took."""
-
-    motion_ms: float
-    caption_ms: float
-    appearance_ms: float
-    compose_ms: float = 0.0
-
-    @property
-    def total_ms(self) -> float:
-        return sum(self.by_stage().values())
-
-    def by_stage(self) -> dict[str, float]:
-        """Name the stages as users see them."""
-        return {
-            "motion": self.motion_ms,
-            "caption": self.caption_ms,
-            "appearance": self.appearance_ms,
-            "compose": self.compose_ms,
-        }
+    def allows(self, layer: LayerName) -> bool:
+        """Tell whether a layer may be sent."""
+        return layer in layers_of(self.allowed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,9 +87,13 @@ class Pipeline:
         self._codec = bundle.codec()
         self._runtime = Runtime(self._settings.threads, self._settings.engine_cache)
         self._captioner = Captioner(bundle, self._runtime, self._settings.beams)
-        self._encoders = self._load(
-            self._settings.planes, self._settings.still_bytes, vector=self._settings.vector
-        )
+        self._changing = Lock()
+        self._chance = np.random.default_rng()  # nobody shall know the noise
+        wish = self._settings
+        self._wish = (wish.planes, wish.still_bytes, wish.vector)
+        allowed = effective(wish.sender, wish.network, Receiver())
+        self._captioner.forbid(Forbidden.of(wish.sender.words))
+        self._encoders = self._load(wish.planes, wish.still_bytes, allowed, vector=wish.vector)
 
     def graphs(self) -> dict[str, Graph]:
         """Give the loaded graphs by their names in the bundle."""
@@ -118,17 +101,57 @@ class Pipeline:
         return {name: graph for each in encoders if each for name, graph in each.graphs.items()}
 
     @property
+    def provider(self) -> Provider:
+        """What runs the graphs: the least able one of those that run any."""
+        return min(_PROVIDERS.get(graph.provider, Provider.CPU) for graph in self.graphs().values())
+
+    @property
     def detail(self) -> Detail:
         """How much is sent at present."""
         return self._encoders.detail
 
     def apply(self, planes: int | None, still_bytes: int, *, vector: bool) -> Detail:
-        """Send as much as this from the next segment on; gives what comes of it.
+        """Send as much as this, as far as it is allowed, from the next segment on; gives what comes of it.
 
-        For one thread at a time, which need not be the one that describes. Raises BundleError.
+        By any thread. Raises BundleError.
         """
-        self._encoders = self._load(planes, still_bytes, self._encoders, vector=vector)
-        return self._encoders.detail
+        with self._changing:
+            now = self._encoders
+            self._encoders = self._load(planes, still_bytes, now.allowed, now, vector=vector)
+            self._wish = (planes, still_bytes, vector)
+            return self._encoders.detail
+
+    def check(self, planes: int | None, *, vector: bool) -> None:
+        """Raise PolicyError for more than sender and network allow."""
+        check_asked(self._encoders.allowed, self._encoders.most_planes, planes, vector=vector)
+
+    @property
+    def bundle(self) -> Bundle:
+        return self._bundle
+
+    @property
+    def wish(self) -> tuple[int | None, int, bool]:
+        """Planes, still bytes and vector as they were asked for, if sender and network allow them."""
+        return self._wish
+
+    @property
+    def allowed(self) -> Effective:
+        """What sender and network allow at present."""
+        return self._encoders.allowed
+
+    def allow(self, sender: Sender) -> Effective:
+        """Send no more than this from the next segment on. As `apply` for threads and what it raises."""
+        with self._changing:
+            encoders = self._loaded(sender, self._encoders.allowed.tables.network)
+            self._captioner.forbid(Forbidden.of(sender.words))
+            self._encoders = encoders
+            return encoders.allowed
+
+    def carry(self, network: Network) -> Effective:
+        """Send no more than goes by this link from the next segment on. As `apply`."""
+        with self._changing:
+            self._encoders = self._loaded(self._encoders.allowed.tables.sender, network)
+            return self._encoders.allowed
 
     def composer(self, sequences: Iterator[int] | None = None) -> Composer:
         """Make the composer of one more camera."""
@@ -138,12 +161,15 @@ class Pipeline:
 
     def understand(self, raw: RawSegment) -> tuple[Segment, Timings]:
         """Find out what a segment means; the time is counted by stage."""
-        started = perf_counter()
-        moves = None if raw.still else estimate_motion(raw.frames, raw.times_ms, raw.duration_ms)
+        started, now = perf_counter(), self._encoders
+        looks = not raw.still and now.allows("motion")
+        moves = estimate_motion(raw.frames, raw.times_ms, raw.duration_ms) if looks else None
         moved = perf_counter()
-        caption = self._captioner.describe(raw.frames, moves, still=raw.still)
+        caption = None
+        if now.allows("caption"):
+            caption = self._captioner.describe(raw.frames, moves, still=raw.still)
         captioned = perf_counter()
-        keyframe, now = raw.frames[raw.keyframe], self._encoders
+        keyframe = coarsened(raw.frames[raw.keyframe], now.allowed.tables.sender, self._chance)
         tokens = None if now.appearance is None else now.appearance.encode(keyframe)
         vector = None if now.embedding is None else now.embedding.encode(keyframe)
         seen = perf_counter()
@@ -165,32 +191,44 @@ class Pipeline:
         """Understand a segment and pack it."""
         segment, timings = self.understand(raw)
         started = perf_counter()
-        detail = self._encoders.detail
-        composer.adopt(detail.planes, detail.still_bytes)
+        now = self._encoders
+        composer.adopt(now.detail.planes, now.detail.still_bytes, now.most_planes, now.binding)
         packet = composer.compose(segment)
         compose_ms = (perf_counter() - started) * 1e3
         spent = Timings(timings.motion_ms, timings.caption_ms, timings.appearance_ms, compose_ms)
         return Described(segment, packet, spent)
 
+    def _loaded(self, sender: Sender, network: Network) -> _Encoders:
+        planes, still_bytes, vector = self._wish
+        allowed = effective(sender, network, Receiver())
+        return self._load(planes, still_bytes, allowed, self._encoders, vector=vector)
+
     def _load(
         self,
         planes: int | None,
         still_bytes: int,
+        allowed: Effective,
         loaded: _Encoders | None = None,
         *,
         vector: bool,
     ) -> _Encoders:
         """Take what encoders are loaded already, and load the others. Raises BundleError."""
+        most = most_planes(self._bundle, allowed)
         count = checked_planes(self._bundle, planes)
+        count = count if most is None else min(count, most)
         appearance = loaded.appearance if loaded else None
         embedding = loaded.embedding if loaded else None
         if count and appearance is None:
             appearance = AppearanceEncoder(self._bundle, self._runtime)
         vector = vector and self._bundle.manifest.vector is not None
+        vector = vector and "appearance-vector" in layers_of(allowed)
         if vector and embedding is None:
             embedding = EmbeddingEncoder(self._bundle, self._runtime)
         detail = Detail(count, vector, still_bytes)
-        return _Encoders(detail, appearance if count else None, embedding if vector else None)
+        bound = binding.encode(allowed.binding)
+        return _Encoders(
+            detail, allowed, most, bound, appearance if count else None, embedding if vector else None
+        )
 
 
 def segments(camera: Camera, bundle: Bundle, settings: Settings | None = None) -> Iterator[Described]:
@@ -203,7 +241,13 @@ def segments(camera: Camera, bundle: Bundle, settings: Settings | None = None) -
         pipeline = Pipeline(bundle, settings)
         composer = pipeline.composer()
         for raw in waiting:
-            yield pipeline.describe(raw, composer)
+            if sends(settings.sender, raw):
+                yield pipeline.describe(raw, composer)
+
+
+def sends(sender: Sender, raw: RawSegment) -> bool:
+    """Tell whether anything of a segment may be sent."""
+    return not sender.off and not (sender.on_motion and raw.still)
 
 
 def raw_segments(camera: Camera, segment_ms: int | Callable[[], int] = TARGET_MS) -> Iterator[RawSegment]:

@@ -12,7 +12,8 @@ from pathlib import Path
 import structlog
 
 from edge.shedding import Range, absent, ranges_of
-from edge.spool_file import checksum, create, insert_packet, readable, replacement_of, rows, set_aside
+from edge.spool_file import checksum, create, insert_packet, readable, rows
+from edge.spool_replacement import replacement_of, set_aside
 from wire import documents
 from wire.documents import DocumentError
 from wire.gap import GapReason

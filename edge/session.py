@@ -23,6 +23,7 @@ from wire.topics import DeviceTopics
 
 LIFETIME_S = 24 * 3600.0
 LIFETIME_FRAMES = 2**20
+REST_S = 15.0  # a younger key is kept where it need not go: a cloud takes so many over time
 _REMEMBERED = 4  # keys with which what comes down may be sealed: a retained ack is as old as the broker likes
 
 
@@ -53,6 +54,10 @@ class Session(Protocol):
 
     def is_due(self, now_s: float) -> bool:
         """Tell whether to `renew`."""
+        ...
+
+    def is_young(self, now_s: float) -> bool:
+        """Tell whether not to `renew` without need."""
         ...
 
     def renew(self, now_s: float) -> None:
@@ -89,6 +94,9 @@ class PlainSession:
 
     def is_due(self, now_s: float) -> bool:  # noqa: ARG002 (part of the protocol)
         return False
+
+    def is_young(self, now_s: float) -> bool:  # noqa: ARG002 (part of the protocol)
+        return True
 
     def renew(self, now_s: float) -> None:
         """There is no key."""
@@ -147,6 +155,9 @@ class SealedSession:
 
     def is_due(self, now_s: float) -> bool:
         return self._frames >= self._lifetime_frames or now_s - self._since_s >= self._lifetime_s
+
+    def is_young(self, now_s: float) -> bool:
+        return now_s - self._since_s < REST_S
 
     def renew(self, now_s: float) -> None:
         self._key_id = keys.next_key_id(self._key_id)

@@ -1,15 +1,11 @@
-"""The spool's SQLite file: its tables, its checks, its former version, and what becomes of a damaged one.
+"""The spool's SQLite file: its tables, its checks, and its former version.
 
-    NAME                     the spool: WAL, synchronous=FULL, PRAGMA user_version = VERSION
-    NAME.damaged-TIMESTAMP   a file that could not be used any more, kept for a look; the newest KEPT
-    NAME.new                 what was saved of it, until it takes its place
+    WAL, synchronous=FULL, PRAGMA user_version = VERSION
 
 Every row has a checksum, because SQLite has none and a flipped bit would go out as a packet.
 """
 
-import os
 import sqlite3
-import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +14,11 @@ import structlog
 
 from edge.private_file import keep_private
 from edge.shedding import traits
+from edge.spool_replacement import adopt
 from wire.packet import BOOT_ID_BYTES
 
 VERSION = 1
-KEPT = 2
 _LOG_PAGES = 128  # 512 KiB: what is in the log must fit into the reserve of a full disk
-_BESIDE = ("-wal", "-shm", "-journal")
 
 _SCHEMA = (
     "CREATE TABLE boots (id BLOB PRIMARY KEY, birth BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT",
@@ -71,7 +66,7 @@ def checksum(*fields: bytes | int | str) -> int:
 
 def open_file(path: Path) -> sqlite3.Connection:
     """Open a spool, made or brought up to date if need be. Raises sqlite3.Error, DatabaseError for damage."""
-    _adopt(path)
+    adopt(path, is_whole=_is_finished)
     connection = _connect(path)
     try:
         _prepare(connection)
@@ -136,33 +131,6 @@ def readable(connection: sqlite3.Connection, query: str, *arguments: bytes) -> I
         log.warning("spool: not all of a table is readable", reason=str(error))
 
 
-def set_aside(path: Path, replacement: Path) -> Path:
-    """Put a complete file in a damaged one's place, and give where that one lies now.
-
-    Killed in between, the next `open_file` finishes: the replacement waits under its name.
-    """
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    target = path.with_name(f"{path.name}.damaged-{stamp}")
-    number = 1
-    while target.exists():
-        number += 1
-        target = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
-    path.rename(target)
-    for suffix in _BESIDE:
-        beside = path.with_name(path.name + suffix)
-        if beside.exists():
-            beside.rename(target.with_name(target.name + suffix))
-    replacement.rename(path)
-    _synchronise(path.parent)
-    _forget_old(path)
-    return target
-
-
-def replacement_of(path: Path) -> Path:
-    """Name the file in which a damaged one's replacement is made."""
-    return path.with_name(f"{path.name}.new")
-
-
 def create(path: Path) -> sqlite3.Connection:
     """Make an empty spool in one transaction that the caller commits: before that it has no version."""
     path.unlink(missing_ok=True)
@@ -174,25 +142,14 @@ def create(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _adopt(path: Path) -> None:
-    """Finish what a killed process began: see `set_aside`."""
-    replacement = replacement_of(path)
-    if path.exists() or str(path) == ":memory:":
-        return
-    for suffix in _BESIDE:  # a log without its file would be played into the new one
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    if not replacement.exists():
-        return
-    connection = sqlite3.connect(replacement)
+def _is_finished(path: Path) -> bool:
+    connection = sqlite3.connect(path)
     try:
-        whole = _version(connection) == VERSION
+        return _version(connection) == VERSION
     except sqlite3.DatabaseError:
-        whole = False
+        return False
     finally:
         connection.close()
-    if whole:
-        replacement.rename(path)
-        _synchronise(path.parent)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -285,22 +242,3 @@ def insert_packet(
         "INSERT INTO packets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (position, boot, sequence, camera, appended_s, seen.refresh, seen.detail_bytes, body, value),
     )
-
-
-def _forget_old(path: Path) -> None:
-    """Delete all but the newest files that were set aside: each may be as large as the spool."""
-    aside = sorted(
-        (each for each in path.parent.glob(f"{path.name}.damaged-*") if not each.name.endswith(_BESIDE)),
-        key=lambda each: each.stat().st_mtime_ns,
-    )
-    for old in aside[:-KEPT]:
-        for suffix in ("", *_BESIDE):
-            old.with_name(old.name + suffix).unlink(missing_ok=True)
-
-
-def _synchronise(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

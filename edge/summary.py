@@ -55,6 +55,7 @@ class RunSummary:
     pending_packets: int  # not acknowledged by the cloud; they stay in the spool
     pending_gaps: int  # gap records, likewise
     encode_s: float
+    sent_bytes: dict[str, int]  # by kind (wire/spent.py), as the ledger has them: everything that went up
     cameras: tuple[CameraReport, ...]
     segments: tuple[SegmentReport, ...]
 
@@ -99,6 +100,7 @@ class Tally:
         cameras: tuple[CameraReport, ...],
         dropped_segments: int,
         backlog: Backlog,
+        sent_bytes: dict[str, int],
     ) -> RunSummary:
         """Close the books."""
         return RunSummary(
@@ -113,6 +115,7 @@ class Tally:
             pending_packets=backlog.packets,
             pending_gaps=backlog.gaps,
             encode_s=self._encode_s,
+            sent_bytes=sent_bytes,
             cameras=cameras,
             segments=tuple(self._segments),
         )

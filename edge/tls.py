@@ -1,8 +1,11 @@
-"""Mutual TLS: the broker proves itself to the device, and the device to the broker."""
+"""Mutual TLS: the broker proves itself to us, and we to the broker."""
 
 import re
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
+
+from edge.transport import certificate_bytes
 
 _OPENSSL = re.compile(r"\[SSL: ([A-Z0-9_]+)\].*", re.DOTALL)
 _SOURCE = re.compile(r" \(_ssl\.c:\d+\)")
@@ -30,11 +33,16 @@ class _Socket(ssl.SSLSocket):
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Paths of PEM files: who signs the broker's certificate, and the device's own certificate and key."""
+    """Paths of PEM files: who signs the broker's certificate, and our own certificate and key, if any."""
 
     ca: str
-    certificate: str
-    key: str
+    certificate: str | None = None
+    key: str | None = None
+
+    @property
+    def shown_bytes(self) -> int:
+        """Size of the certificates that the broker gets to see."""
+        return 0 if self.certificate is None else certificate_bytes(Path(self.certificate))
 
     def context(self) -> ssl.SSLContext:
         """Read the files, or raise TlsError. At each connection: a renewed certificate needs no restart."""
@@ -45,12 +53,16 @@ class Tls:
             context.load_verify_locations(self.ca)
         except OSError as error:
             raise TlsError(self.ca, reason_of(error, "is no PEM file of certificates")) from error
+        if self.certificate is not None:
+            self._load(context, self.certificate)
+        return context
+
+    def _load(self, context: ssl.SSLContext, certificate: str) -> None:
         try:
-            context.load_cert_chain(self.certificate, self.key, password="")  # else it would ask
+            context.load_cert_chain(certificate, self.key, password="")  # else it would ask
         except OSError as error:
             wrong = f"is no certificate in PEM of the key {self.key}"
-            raise TlsError(self.certificate, reason_of(error, wrong)) from error
-        return context
+            raise TlsError(certificate, reason_of(error, wrong)) from error
 
 
 def reason_of(error: OSError, otherwise: str = "") -> str:

@@ -18,14 +18,16 @@ from pathlib import Path
 from wire.bundle import BundleError
 
 Join = Callable[[Sequence[str]], str]
+Spell = Callable[[str], str]
 
 
 class Vocabulary:
     """Words by id; special tokens are silent, and so are ids that the file does not know."""
 
-    def __init__(self, tokens: dict[int, str], join: Join) -> None:
+    def __init__(self, tokens: dict[int, str], join: Join, spell: Spell = " {}".format) -> None:
         self._tokens = tokens
         self._join = join
+        self._spell = spell
 
     @classmethod
     def from_file(cls, path: Path) -> "Vocabulary":
@@ -37,7 +39,8 @@ class Vocabulary:
                 tokens[added["id"]] = added["content"]
                 if added["special"]:
                     del tokens[added["id"]]
-            return cls(tokens, _joiner(document.get("decoder")))
+            decoder = document.get("decoder")
+            return cls(tokens, _joiner(decoder), _speller(decoder))
         except OSError as error:
             raise BundleError(f"{path}: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -46,6 +49,10 @@ class Vocabulary:
     def decode(self, ids: Iterable[int]) -> str:
         """Give the text of token ids."""
         return self._join([self._tokens[number] for number in ids if number in self._tokens])
+
+    def pieces(self) -> dict[int, str]:
+        """Give the text that each token adds, by id, with a space before it where it begins a word."""
+        return {number: self._spell(token) for number, token in self._tokens.items()}
 
 
 def _tokens(vocabulary: dict[str, int] | list[list[str]]) -> dict[int, str]:
@@ -66,6 +73,17 @@ def _joiner(decoder: dict[str, str] | None) -> Join:
     if kind == "Metaspace":
         return lambda tokens: "".join(tokens).replace(decoder["replacement"], " ").strip()
     raise ValueError(f"decoder {kind!r} is none of WordPiece, ByteLevel, Metaspace")
+
+
+def _speller(decoder: dict[str, str] | None) -> Spell:
+    if decoder is None:
+        return " {}".format
+    if decoder["type"] == "WordPiece":
+        prefix = decoder["prefix"]
+        return lambda token: token[len(prefix) :] if token.startswith(prefix) else f" {token}"
+    if decoder["type"] == "ByteLevel":
+        return lambda token: _join_bytes([token])
+    return lambda token: token.replace(decoder["replacement"], " ")
 
 
 def _join_bytes(tokens: Sequence[str]) -> str:

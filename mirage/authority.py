@@ -22,6 +22,7 @@ from cloud.authority import (
     new_authority,
     revocation_list,
     server_certificate,
+    signer_certificate,
 )
 from cloud.certificate import AuthorityError, certificate_of, device_named, identity_of
 from mirage.errors import InputError
@@ -50,6 +51,13 @@ def issue_server(folder: Path, output: Path, hosts: Sequence[str], days: int) ->
 def issue_client(folder: Path, output: Path, user: str, days: int) -> None:
     """Certify a role, with a new key."""
     _issue(folder, output, days, lambda ca, key, valid: client_certificate(ca, key, user, valid))
+
+
+def issue_signer(folder: Path, output: Path, name: str, days: int) -> None:
+    """Certify who signs C2PA manifests, with a new key; what is written is the chain."""
+    _issue(folder, output, days, lambda ca, key, valid: signer_certificate(ca, key, name, valid))
+    chain = read_input(output.with_name(f"{output.name}.pem")) + read_input(folder / "ca.pem")
+    write_whole(output.with_name(f"{output.name}.pem"), chain)
 
 
 def issue_device(folder: Path, output: Path, name: str, request: Path | None, days: int) -> None:

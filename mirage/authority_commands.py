@@ -48,7 +48,9 @@ def server(
 
 @app.command(epilog="Example: mirage cloud ca client --ca pki -o cloud/client cloud.main")
 def client(
-    user: Annotated[str, typer.Argument(metavar="USER", help="cloud.NAME, subscriber.NAME or monitor.NAME.")],
+    user: Annotated[
+        str, typer.Argument(metavar="USER", help="cloud.NAME, subscriber.NAME, bridge.NAME or monitor.NAME.")
+    ],
     ca: Ca,
     output: Output,
     days: Days = 825,
@@ -57,6 +59,19 @@ def client(
     from mirage import authority as command
 
     command.issue_client(ca, output, user, days)
+
+
+@app.command(epilog="Example: mirage cloud ca signer --ca pki -o cloud/c2pa 'Acme Video'")
+def signer(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whom a reader is shown as the signer.")],
+    ca: Ca,
+    output: Output,
+    days: Days = 365,
+) -> None:
+    """Certify who signs C2PA manifests: for development, since no public list of trust has your authority."""
+    from mirage import authority as command
+
+    command.issue_signer(ca, output, name, days)
 
 
 @app.command(epilog="Example: mirage cloud ca device --ca pki -o edge-1/device acme/north/edge-1")

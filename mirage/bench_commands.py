@@ -1,10 +1,21 @@
-"""`mirage bench …`: the benchmarks behind the numbers in README and docs."""
+"""`mirage bench …`: the benchmarks behind the numbers in README and docs.
+
+wire | demo | export | render | quality | privacy | tradeoff | ledger | governor      here
+ingest | cloud | usage                                                                cloud_bench_commands.py
+fuzz | chaos                                                                          harm_bench_commands.py
+anchors | confidence | plan                                                           a file each
+"""
 
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from mirage import cloud_bench_commands, harm_bench_commands
+from mirage.anchors_bench_command import anchors
+from mirage.confidence_command import confidence
+from mirage.plan_command import plan
 
 app = typer.Typer(
     help="The benchmarks behind every number here.",
@@ -18,20 +29,6 @@ class Backend(str, Enum):
 
     PREVIEW = "preview"
     DIFFUSERS = "diffusers"
-
-
-class BrokerName(str, Enum):
-    """Brokers that a run can be made with."""
-
-    IOTCORE = "iotcore"
-    MOSQUITTO = "mosquitto"
-
-
-class EnvelopeName(str, Enum):
-    """Envelopes of packets."""
-
-    SEALED = "sealed"
-    NONE = "none"
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -150,49 +147,108 @@ def quality(
     main(request, Output(out if plot else None, docs, json))
 
 
-@app.command(epilog="Example: mirage bench ingest --packets 60000 --json")
-def ingest(
+@app.command(epilog="Example: mirage bench privacy --footage footage --pictures out/privacy --json")
+def privacy(
     *,
-    packets: Annotated[int, typer.Option(min=100, help="Packets in the broker before each run.")] = 60_000,
-    devices: Annotated[int, typer.Option(min=1, max=1000, help="Devices that they come from.")] = 100,
-    bundle: Annotated[
-        Path | None, typer.Option(help="Bundle of the captions.", show_default="models/tiny")
-    ] = None,
-    folder: Annotated[
+    footage: Annotated[
         Path | None,
-        typer.Option(help="Where the stores are: its disk is measured.", show_default="the temporary folder"),
+        typer.Option(
+            help="Folder of clips with people in them; people.tsv there says who is where.",
+            file_okay=False,
+            show_default="../shared/footage",
+        ),
     ] = None,
-    json: Json = False,
-) -> None:
-    """Packets a second from broker to committed rows, opened on the way, by 1, 2 and 4 processes."""
-    from mirage.bench.ingest import run
-    from mirage.bench.report import print_report
-
-    print_report(run(packets, devices, bundle, folder), as_json=json)
-
-
-@app.command(epilog="Example: mirage bench cloud --only queue --json")
-def cloud(
-    *,
+    people: Annotated[
+        Path | None,
+        typer.Option(help="Another list of who is where.", exists=True, dir_okay=False),
+    ] = None,
     only: Annotated[
-        list[str] | None,
-        typer.Option(help="Part to run; repeatable: queue, engines, search.", show_default="all"),
+        list[str] | None, typer.Option(help="Part to run; repeatable: people, zones, captions.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=100, help="Jobs that each number of workers drains.")] = 1000,
-    captions: Annotated[int, typer.Option(min=100, help="Captions that are searched.")] = 1_000_000,
-    copies: Annotated[int, typer.Option(min=1, help="How often each engine renders the recording.")] = 8,
-    bundle: Annotated[
-        Path | None, typer.Option(help="Bundle of the renderer.", show_default="models/tiny")
+    train_minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Train the attacker's decoder anew for so long; 0: there is none.",
+            show_default="the one that comes with it",
+        ),
     ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of each appearance of a person.")] = 2,
+    captions: Annotated[int, typer.Option(min=4, help="Captions that are made under a ban.")] = 10_000,
+    work: Annotated[
+        Path, typer.Option(help="Keeps the trained decoder and the captions: a run goes on there.")
+    ] = Path("work/privacy"),
+    bundle: Annotated[Path | None, typer.Option(help="Bundle folder; without it, the shipped one.")] = None,
+    json: Json = False,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Write what decoders make of the presets' codes.", file_okay=False)
+    ] = None,
+) -> None:
+    """Attack the codes: whose face is it, what is behind a zone, what captions say (takes many minutes)."""
+    from mirage.bench.privacy.command import Output, main
+    from mirage.bench.privacy.run import Request
+    from mirage.log import log_to_stderr
+
+    log_to_stderr(verbose=False)
+    request = Request(bundle, footage, people, tuple(only or ()), train_minutes, frames, captions, work=work)
+    main(request, Output(pictures, json))
+
+
+@app.command(
+    epilog="Example: mirage bench tradeoff --privacy out/privacy.json --plot out/tradeoff.png --json"
+)
+def tradeoff(
+    *,
+    privacy: Annotated[
+        Path | None,
+        typer.Option(
+            help="What `mirage bench privacy --json` printed; without it, that runs first.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    footage: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of clips with captions.jsonl.", file_okay=False, show_default="../shared/footage"
+        ),
+    ] = None,
+    train_minutes: Annotated[
+        float | None, typer.Option(min=0, help="As in `mirage bench privacy`, where that runs first.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How much of each clip.")] = 8.0,
+    segments: Annotated[int, typer.Option(min=1, help="At most so many segments.")] = 40,
+    bundle: Annotated[Path | None, typer.Option(help="Bundle folder; without it, the shipped one.")] = None,
+    json: Json = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the settings as a PNG file.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Weigh settings: bytes, what they say, and how often people are recognised in it (takes minutes)."""
+    from mirage.bench.privacy.run import Request as Attack
+    from mirage.bench.tradeoff.command import main
+    from mirage.bench.tradeoff.run import Request
+    from mirage.log import log_to_stderr
+
+    log_to_stderr(verbose=False)
+    attack = Attack(bundle, footage, only=("people",), train_minutes=train_minutes)
+    main(Request(attack, privacy, seconds, segments), plot, as_json=json)
+
+
+@app.command(epilog="Example: mirage bench ledger --packets 200 --json")
+def ledger(
+    *,
+    packets: Annotated[int, typer.Option(min=20, help="Packets of each case.")] = 200,
+    pace: Annotated[float, typer.Option(min=0.001, max=10, help="Seconds between two of them.")] = 0.05,
     json: Json = False,
 ) -> None:
-    """Jobs a second on either database, clips a second here and on Ray, milliseconds a search."""
-    from mirage.bench.cloud.command import Request, run
+    """Bytes as the edge's ledger has them, against a counting proxy and against the packets on the wire."""
+    from mirage.bench.ledger.run import run
     from mirage.bench.report import print_report
     from mirage.log import log_to_stderr
 
     log_to_stderr(verbose=False)
-    print_report(run(Request(tuple(only or ()), jobs, captions, copies, bundle)), as_json=json)
+    print_report(run(packets, pace), as_json=json)
 
 
 @app.command(epilog="Example: mirage bench governor --clips footage --json")
@@ -219,49 +275,8 @@ def governor(
     print_report(run(Request(clips, limit, seconds, cameras, fit, bundle)), as_json=json)
 
 
-@app.command(epilog="Example: mirage bench fuzz --count 20000 --target packet --target birth --json")
-def fuzz(
-    *,
-    count: Annotated[int, typer.Option(min=1, help="Inputs, shared out over all targets.")] = 1_000_000,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same inputs.")] = 0,
-    target: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Parser to try; repeatable.", show_default="all")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
-    replay: Annotated[
-        str | None, typer.Option(metavar="HEX", help="Try this one input of --target; - reads it from stdin.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Mutated bytes into every parser: which exceptions escape, how long it takes, how much memory."""
-    from mirage.bench.fuzz.command import Request, run, run_replay
-    from mirage.bench.report import print_report
-
-    names = tuple(target or ())
-    if replay is not None:
-        print_report(run_replay(names, replay), as_json=json)
-        return
-    print_report(run(Request(count, seed, names, jobs)), as_json=json)
-
-
-@app.command(epilog="Example: mirage bench chaos --minutes 30 --seed 7 --broker mosquitto --json")
-def chaos(
-    *,
-    minutes: Annotated[
-        float, typer.Option(min=0.1, max=24 * 60, help="How long things go wrong; draining comes after.")
-    ] = 3.0,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same faults.")] = 0,
-    broker: Annotated[BrokerName, typer.Option(help="What carries the messages.")] = BrokerName.IOTCORE,
-    envelope: Annotated[
-        EnvelopeName, typer.Option(help="Whether packets are sealed; bytes are only changed if they are.")
-    ] = EnvelopeName.SEALED,
-    rate: Annotated[float, typer.Option(min=0.1, max=50, help="Segments a second, of all cameras.")] = 12.0,
-    json: Json = False,
-) -> None:
-    """Kill, cut, delay and damage everything; each segment must be stored once, or listed as given up."""
-    from mirage.bench.chaos.command import main
-    from mirage.bench.chaos.run import Request
-    from mirage.bench.report import print_report
-
-    request = Request(minutes * 60, seed, broker.value, envelope.value, rate)
-    print_report(main(request), as_json=json)
+app.command(epilog="Example: mirage bench confidence --clips ../footage --json")(confidence)
+app.command(epilog="Example: mirage bench anchors shop.mp4 --json")(anchors)
+app.command(epilog="Example: mirage bench plan --cameras 100 --cameras 10000 --plot out/plan.svg")(plan)
+app.add_typer(cloud_bench_commands.app)
+app.add_typer(harm_bench_commands.app)

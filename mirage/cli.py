@@ -4,6 +4,8 @@ mirage encode | decode | inspect | demo             here
 mirage edge | cloud | export | bench  ...           mirage/<group>_commands.py, loaded by name
 """
 
+import atexit
+import gc
 import importlib
 import os
 import signal
@@ -22,6 +24,10 @@ GROUPS = {
     "export": "mirage.export_commands",
     "bench": "mirage.bench_commands",
     "deploy": "mirage.deploy_commands",
+    "subscribe": "mirage.subscribe_commands",
+    "bridge": "mirage.bridge_commands",
+    "fleet": "mirage.fleet_commands",
+    "policy": "mirage.policy_commands",
 }
 
 
@@ -77,6 +83,13 @@ def encode(
         int, typer.Option(min=1, max=16, help="Sentences that the captioner follows at once; 1 is greedy.")
     ] = 1,
     seconds: Seconds = None,
+    sender: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="What may be sent: a sender table, or an agent's settings."),
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="Whose zones, where the agent's settings have several cameras.")
+    ] = None,
     *,
     vector: Annotated[
         bool, typer.Option("--vector/--no-vector", help="Send the image embedding, if the bundle has one.")
@@ -86,7 +99,10 @@ def encode(
     """Turn a video into a file of packets, and say what each byte is spent on."""
     from edge.pipeline import Settings
     from mirage import encode as command
+    from mirage.policy_files import SenderFile, read_sender
+    from wire.policy import Network, Sender
 
+    stated = SenderFile(Sender(), Network()) if sender is None else read_sender(sender)
     settings = Settings(
         planes=planes,
         vector=vector,
@@ -94,6 +110,8 @@ def encode(
         still_bytes=still_bytes,
         threads=threads,
         beams=beams,
+        sender=stated.of_camera(camera),
+        network=stated.network,
     )
     command.main(video, output, bundle, settings, seconds, json=json)
 
@@ -143,24 +161,39 @@ def inspect(recording: Recording, bundle: BundleOption = None, *, json: Json = F
 @app.command(epilog="Example: mirage demo --no-serve door.mp4")
 def demo(
     video: Annotated[
-        str | None, typer.Argument(metavar="[VIDEO]", help="File or RTSP URL.", show_default="Big Buck Bunny")
+        str | None,
+        typer.Argument(
+            metavar="[VIDEO]",
+            help="File, RTSP URL, or a clip that comes with it: bunny, bikes, carphone.",
+            show_default="bunny",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out/demo"),
     bundle: BundleOption = None,
     seconds: Seconds = None,
+    constraints: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Tables sender, network and receiver: docs/constraints.md."),
+    ] = None,
     *,
+    loop: Annotated[
+        bool,
+        typer.Option("--loop", help="Play the clip as a camera does, again and again, for --seconds (60)."),
+    ] = False,
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Keep the page open at the end.")] = True,
 ) -> None:
     """Send a clip through edge agent, MQTT broker and cloud on this machine."""
+    from mirage.demo.run import Wish
     from mirage.demo.run import main as command
 
-    command(video, out, bundle, seconds, serve=serve)
+    command(video, out, bundle, seconds, Wish(constraints, loop=loop, serve=serve))
 
 
 def main() -> None:
     """Run the command; a known error is one line on stderr, exit 2 for the user's mistake, else 1."""
     # An exception, so that half-written files are removed; long-running commands set handlers of their own.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    atexit.register(gc.freeze)  # else what was imported is searched for garbage once more at the end
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")  # read at its import, where it would begin to talk
     try:
         app()

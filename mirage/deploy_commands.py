@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
+from mirage import image_commands, provision_commands, release_commands, rollout_commands
+
 app = typer.Typer(help="Bring devices from bare to running.", no_args_is_help=True, add_completion=False)
+app.add_typer(release_commands.app)
+app.add_typer(image_commands.app)
+app.add_typer(rollout_commands.app)
+app.add_typer(provision_commands.app)
 
 FleetFile = Annotated[
     Path, typer.Option("--fleet", metavar="FILE.toml", help="What mirage/deploy/fleet.py describes.")

@@ -5,14 +5,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from cloud import commands
 from cloud.clock import wall_ms
 from cloud.config import load
 from cloud.store import Store
 from mirage.errors import InputError
-from mirage.output import print_line
+from mirage.output import as_json, print_line
 from wire.documents import Reply, Value
 
 _POLL_S = 0.2
@@ -38,7 +36,7 @@ def command(config: Path, device: str, verb: str, pairs: Sequence[str], timeout_
         store.close()
     if not reply.ok:
         raise UnansweredError(f"{device} refuses {verb}: {reply.detail or 'without a reason'}")
-    print_line(msgspec.json.encode(reply).decode())
+    print_line(as_json(reply))
 
 
 def _awaited(store: Store, command_id: str, timeout_s: float) -> Reply:

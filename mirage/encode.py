@@ -7,11 +7,16 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge.camera import Camera, is_live, open_camera
+from msgspec import structs
+
+from edge.camera import Camera, is_live
 from edge.pipeline import Described, Settings, segments, short_side_px
+from edge.privacy.guard import Guard
+from edge.privacy.model_files import DetectorError
+from edge.runtime import Runtime
 from mirage.bundles import bundle_folder
 from mirage.errors import InputError
 from mirage.ledger import Row, layer_bytes, ledger_table
@@ -23,6 +28,8 @@ from wire import recording
 from wire.bundle import Bundle
 from wire.documents import Birth, CameraInfo
 from wire.envelope import PlainEnvelope
+
+_CAMERA = "source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,9 @@ def encode(video: str, bundle: Bundle, settings: Settings, seconds: float | None
     stop = threading.Event()
     if is_live(video) != (seconds is not None):
         raise InputError(f"{video}: --seconds is needed for a live source, and only there")
-    camera = open_camera(video, short_side_px=short_side_px(bundle), stop=stop)
+    settings = _fitting(settings, live=seconds is not None)
+    guard = Guard(settings.sender, bundle, runtime=Runtime(settings.threads))
+    camera = guard.open(_CAMERA, video, short_side_px=short_side_px(bundle), stop=stop)
     timer = threading.Timer(seconds or 0, stop.set)
     timer.daemon = True
     started_s = time.perf_counter()
@@ -51,7 +60,19 @@ def encode(video: str, bundle: Bundle, settings: Settings, seconds: float | None
     finally:
         timer.cancel()
         camera.close()
+    if guard.outages(_CAMERA):
+        reason = guard.trouble.get(_CAMERA, "redaction failed for some of its frames")
+        raise DetectorError(f"{video}: {reason}; nothing was written")
     return _encoding(camera, bundle, described, time.perf_counter() - started_s)
+
+
+def _fitting(settings: Settings, *, live: bool) -> Settings:
+    """Check that anything may be sent. What is in a file was at no hour that is known: hours do not count."""
+    if settings.sender.off:
+        raise InputError("sender.off is true, so nothing may be encoded: set it to false")
+    latency_ms = settings.network.latency_ms or settings.segment_ms
+    sender = settings.sender if live else structs.replace(settings.sender, hours=())
+    return replace(settings, segment_ms=min(settings.segment_ms, latency_ms), sender=sender)
 
 
 def main(
@@ -104,7 +125,7 @@ def _birth(camera: Camera, bundle: Bundle, frames: Sequence[bytes]) -> Birth:
         software=SOFTWARE,
         bundle=bundle.manifest.name,
         bundle_sha256=bundle.short_sha256,
-        cameras=(CameraInfo("source", camera.info.width, camera.info.height, camera.info.fps),),
+        cameras=(CameraInfo(_CAMERA, camera.info.width, camera.info.height, camera.info.fps),),
     )
 
 

@@ -17,15 +17,31 @@ _MISTAKES = (
     ("wire.packet", "PacketError"),
     ("wire.policy", "PolicyError"),
     ("wire.recording", "RecordingError"),
+    ("wire.release", "ReleaseError"),
     ("wire.topics", "TopicError"),
     ("edge.camera", "CameraError"),
     ("edge.config", "ConfigError"),
+    ("edge.enrolment_client", "RefusedError"),
+    ("edge.enrolment_config", "EnrolmentConfigError"),
+    ("edge.identity_files", "IdentityError"),
+    ("edge.privacy.model_files", "DetectorError"),
+    ("edge.update.settings", "UpdateConfigError"),
     ("edge.profile", "ProfileError"),
+    ("cloud.access.roles", "ScopeError"),
+    ("cloud.access.tokens", "TokenError"),
     ("cloud.acl", "AclError"),
+    ("cloud.alerts.rulebook", "UnknownAlertError"),
+    ("cloud.alerts.rules", "AlertError"),
     ("cloud.certificate", "AuthorityError"),
     ("cloud.commands", "CommandError"),
     ("cloud.config", "ConfigError"),
+    ("cloud.identity.claims", "ClaimError"),
     ("cloud.jobs", "JobError"),
+    ("cloud.provenance.checking", "ForgedError"),
+    ("cloud.rollouts.orders", "RolloutError"),
+    ("cloud.search", "CursorError"),
+    ("cloud.usage.budgets", "BudgetError"),
+    ("mirage.subscriber.settings", "SettingsError"),
     ("mirage.deploy.fleet", "FleetError"),
     ("mirage.deploy.materials", "MaterialError"),
     ("mirage.deploy.bsp", "BspError"),
@@ -33,6 +49,11 @@ _MISTAKES = (
     ("mirage.deploy.disk", "DiskError"),
     ("mirage.deploy.payload", "PayloadError"),
     ("mirage.deploy.flashing", "FlashError"),
+    ("mirage.deploy.image.packages", "PackageError"),
+    ("mirage.deploy.release.build", "BuildError"),
+    ("mirage.deploy.rollout.targets", "TargetError"),
+    ("mirage.deploy.provision.command", "ProvisionError"),
+    ("mirage.deploy.release.trees", "TreeError"),
     ("cloud.enrolment", "EnrolmentError"),
     ("cloud.render.anchors", "AnchorError"),
     ("export.build", "BuildError"),
@@ -57,9 +78,13 @@ _TROUBLES = (
     ("mirage.bench.quality.codecs", "CodecError"),
     ("mirage.bench.quality.work", "WorkError"),
     ("edge.engine", "EngineError"),
+    ("edge.tpm", "TpmError"),
+    ("edge.update.updater", "UpdateError"),
     ("edge.uplink", "UplinkError"),
+    ("edge.metrics", "MetricsError"),
     ("edge.spool", "SpoolError"),
     ("mirage.device_command", "UnansweredError"),
+    ("mirage.broker_sync", "ReloadError"),
     ("cloud.store", "StoreError"),
     ("cloud.engine.cluster", "EngineError"),
     ("cloud.objects", "ObjectsError"),
@@ -67,7 +92,12 @@ _TROUBLES = (
     ("mirage.deploy.tools", "ToolError"),
     ("mirage.deploy.seed_image", "SeedImageError"),
     ("mirage.deploy.steps", "StepError"),
+    ("mirage.deploy.image.build", "ImageError"),
+    ("mirage.deploy.image.volumes", "VolumeError"),
     ("mirage.deploy.writing", "WriteError"),
+    ("mirage.deploy.release.wheels", "WheelError"),
+    ("mirage.deploy.rollout.command", "HaltedError"),
+    ("mirage.deploy.provision.remote", "RemoteError"),
     ("cloud.render.mp4", "OutputError"),
     ("cloud.render.renderer", "RenderError"),
 )
@@ -102,7 +132,13 @@ def troubles() -> tuple[type[BaseException], ...]:
 
 
 def one_line(error: BaseException) -> str:
-    """Say what a user reads on stderr."""
+    """Say what a user reads on stderr; nothing in it commands a terminal, whoever said it first."""
+    from mirage.output import printable  # rich takes its time, and is needed only now
+
+    return printable(_said(error))
+
+
+def _said(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
         extra = _EXTRAS.get((error.name or "").partition(".")[0], "edge,cpu,cloud,demo")
         return f"{error.name} is not installed: pip install 'mirage-video[{extra}]'"

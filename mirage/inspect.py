@@ -1,7 +1,7 @@
 """`mirage inspect`: what a recording says, packet by packet.
 
 JSON: {"header": {...birth...},
-       "packets": [{sequence, start_s, duration_s, caption, layers, still, depth}, ...]}
+       "packets": [{sequence, start_s, duration_s, caption, layers, still, depth, binds}, ...]}
 """
 
 from pathlib import Path
@@ -12,13 +12,16 @@ from mirage.ledger import Row, layer_bytes, ledger_table
 from mirage.output import as_json, print_line, print_tables
 from mirage.recordings import Opened, open_recording
 from wire.documents import Birth
+from wire.packet import Layer, Packet
+from wire.policy import Demands, PolicyError, binding
 from wire.segment import Segment
 
 
 class PacketView(msgspec.Struct, frozen=True):
     """One packet as its reader sees it; `layers` are payload bytes by name.
 
-    `depth` is how many planes of appearance tokens are known then, on average of all cells.
+    `depth` is how many planes of appearance tokens are known then, on average of all cells. `binds` is what
+    the sender demands of whoever receives it: None for nothing, a text where this version cannot read it.
     """
 
     sequence: int
@@ -28,6 +31,7 @@ class PacketView(msgspec.Struct, frozen=True):
     layers: dict[str, int]
     still: bool
     depth: float
+    binds: Demands | str | None = None
 
 
 class RecordingView(msgspec.Struct, frozen=True):
@@ -54,6 +58,7 @@ def view(opened: Opened) -> RecordingView:
             layer_bytes(packet),
             packet.still,
             _depth(seen.get(packet.sequence)),
+            _binds(packet),
         )
         for packet in packets
     )
@@ -63,6 +68,30 @@ def view(opened: Opened) -> RecordingView:
 def _depth(segment: Segment | None) -> float:
     memory = None if segment is None else segment.memory
     return 0.0 if memory is None else float(memory.depth.mean())
+
+
+def _binds(packet: Packet) -> Demands | str | None:
+    layer = packet.layers.get(Layer.POLICY)
+    try:
+        return None if layer is None else binding.decode(layer)
+    except PolicyError as error:
+        return str(error)
+
+
+def _bound(shown: RecordingView) -> list[str]:
+    """Say what binds the receiver, once for all packets that say the same."""
+    said = dict.fromkeys(
+        each.binds if isinstance(each.binds, str) else _demands(each.binds) for each in shown.packets
+    )
+    return [f"binds its receiver: {text}" for text in said if text]
+
+
+def _demands(demands: Demands | None) -> str:
+    if demands is None:
+        return ""
+    plain = Demands()
+    stated = {name: getattr(demands, name) for name in Demands.__struct_fields__}
+    return ", ".join(f"{name} = {value}" for name, value in stated.items() if value != getattr(plain, name))
 
 
 def main(path: Path, bundle: Path | None, *, json: bool) -> None:
@@ -78,4 +107,4 @@ def main(path: Path, bundle: Path | None, *, json: bool) -> None:
     ]
     camera = opened.recording.camera
     title = f"{path}: {camera.width}x{camera.height}, {camera.fps:g} fps, bundle {shown.header.bundle}"
-    print_tables(title, ledger_table(rows))
+    print_tables(title, ledger_table(rows), *_bound(shown))

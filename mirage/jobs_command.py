@@ -1,6 +1,5 @@
 """`mirage cloud jobs`: what is rendered, what failed for good, and another try of it."""
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from cloud.clock import wall_ms
 from cloud.config import load
 from cloud.jobs import STATES, JobError, JobView
 from cloud.store import Store
-from mirage.output import as_json, print_line, print_tables
+from mirage.output import as_json, print_line, print_tables, time_text
 
 
 def show(config: Path, states: Sequence[str], limit: int, *, json: bool) -> None:
@@ -47,10 +46,10 @@ def cancel(config: Path, job_id: str) -> None:
 def _table(listed: Sequence[JobView]) -> Table:
     table = Table("job", "state", "lane", "tries", "asked", "worker", "error")
     for job in listed:
-        asked = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.asked_ms / 1000))
         table.add_row(
-            job.id, job.state, job.lane, str(job.attempts), asked, job.worker or "", job.error or ""
-        )
+            job.id, job.state, job.lane, str(job.attempts), time_text(job.asked_ms), job.worker or "",
+            job.error or "",
+        )  # fmt: skip
     return table
 
 

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from wire.packet import Packet, layer_label
+from wire.spent import HEADER
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def ledger_table(rows: Sequence[Row]) -> Table:
     table.add_column("caption", footer="bytes", ratio=1, min_width=18)
     for name, size in total.items():
         table.add_column(f"{name.replace('appearance-', '')}", footer=str(size), justify="right")
-    table.add_column("header", footer=str(packet_bytes - sum(total.values())), justify="right")
+    table.add_column(HEADER, footer=str(packet_bytes - sum(total.values())), justify="right")
     table.add_column("packet", footer=str(packet_bytes), justify="right")
     if any(row.encode_ms is not None for row in rows):
         table.add_column("encode ms", justify="right")

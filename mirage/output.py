@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from rich.console import Console, RenderableType
 from mirage.errors import InputError, OutputError
 
 _PIPE_COLUMNS = 120
+_C1 = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}  # JSON itself escapes those below 0x20 only
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -27,6 +29,15 @@ def write_whole(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise OutputError(f"{path}: {error.strerror or error}") from error
+
+
+def time_text(time_ms: int | None) -> str:
+    """Give a time as people read it, in UTC; nothing for none."""
+    return (
+        ""
+        if time_ms is None
+        else f"{datetime.fromtimestamp(time_ms / 1000, timezone.utc):%Y-%m-%d %H:%M:%S}Z"
+    )
 
 
 def check_target(path: Path, source: Path) -> None:
@@ -54,8 +65,13 @@ def read_input(path: Path) -> bytes:
 
 
 def as_json(document: object) -> str:
-    """One JSON object on one line, from dataclasses, mappings and numbers."""
-    return msgspec.json.encode(document).decode()
+    """One JSON object on one line, from dataclasses, mappings and numbers. It commands no terminal."""
+    return msgspec.json.encode(document).decode().translate(_C1)
+
+
+def printable(text: str) -> str:
+    """Put a sign in place of what could command a terminal."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def print_line(line: str) -> None:

@@ -1,6 +1,7 @@
 """Progress on stderr, where it cannot get between a command and the reader of its JSON."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
@@ -60,3 +61,13 @@ def amount_shown(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda number: bar.advance(task, number)
+
+
+@contextlib.contextmanager
+def time_shown(what: str, seconds: float) -> Iterator[Callable[[str], None]]:
+    """Show a bar that fills in so many seconds; tell what it gives what happens, as often as it may move."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    begun_s = time.monotonic()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=seconds)
+        yield lambda now: bar.update(task, description=now, completed=time.monotonic() - begun_s)

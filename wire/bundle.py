@@ -120,6 +120,19 @@ class VectorInfo(Struct, frozen=True, forbid_unknown_fields=True):
     hold: Annotated[float, Meta(gt=0, le=1)] = 0.95
 
 
+class DetectorInfo(Struct, frozen=True, forbid_unknown_fields=True):
+    """What finds things that the sender redacts: image (1, 3, input_px, input_px) in 0..1, RGB, squeezed.
+
+    It gives `boxes` (N, 4): left, top, right, bottom as shares of the picture, and `scores` (N,). What has
+    `threshold` or more is masked, with `margin` of its side on each side.
+    """
+
+    model: str
+    input_px: Count
+    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.3
+    margin: Annotated[float, Meta(ge=0, le=2)] = 0.15
+
+
 class TextInfo(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the caption coder's tables are."""
 
@@ -144,7 +157,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     """bundle.toml. `files` maps relative paths to the SHA-256 of their content.
 
     `precision` is that of the sender's graphs, but for those that `precisions` names; `golden` holds what all
-    graphs must give (`wire.golden`).
+    graphs must give (`wire.golden`). `detectors` are for what the sender redacts.
     """
 
     schema: Annotated[int, Meta(ge=1, le=1)]
@@ -156,6 +169,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[str, Sha256]
     appearance: AppearanceInfo | None = None
     vector: VectorInfo | None = None
+    detectors: dict[Literal["faces", "text", "people", "plates"], DetectorInfo] = {}
     precision: Precision = "fp32"
     precisions: dict[str, Precision] = {}
     golden: str | None = None
@@ -178,6 +192,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
             sender += [self.appearance.encoder, self.appearance.tables]
         if self.vector is not None:
             sender += [self.vector.encoder, self.vector.tables]
+        sender += [info.model for info in self.detectors.values()]
         beside = {f"{name}.data" for name in sender} & self.files.keys()  # weights of more than 2 GiB
         return frozenset(sender) | beside
 

@@ -16,6 +16,7 @@ Opaque = Annotated[str, Meta(max_length=8192)]
 Milliseconds = Annotated[int, Meta(ge=0, lt=2**53)]
 Sequence = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Side = Annotated[int, Meta(ge=1, le=32768)]
+PriceText = Annotated[str, Meta(pattern=r"\A([0-9]{1,6}(\.[0-9]{1,6})? [A-Z]{3})?\Z")]
 Fps = Annotated[float, Meta(gt=0, le=1000)]
 
 
@@ -32,10 +33,18 @@ class CameraInfo(Struct, frozen=True, forbid_unknown_fields=True):
     fps: Fps
 
 
+class LinkInfo(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A way up that a device may take; `price` of a megabyte as in "0.40 EUR"."""
+
+    name: Id
+    price: PriceText = ""
+
+
 class Birth(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What all packets of a boot have in common, sent once and retained.
 
-    `boot_wall_ms` is the wall clock (Unix epoch) at captured_ms 0, right within `wall_error_ms`.
+    `boot_wall_ms` is the wall clock (Unix epoch) at captured_ms 0, right within `wall_error_ms`. Telemetry
+    calls `cameras` and `links` by their places.
     """
 
     device: Id
@@ -46,6 +55,7 @@ class Birth(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     bundle: Label
     bundle_sha256: Hex16
     cameras: Annotated[tuple[CameraInfo, ...], Meta(max_length=64)]
+    links: Annotated[tuple[LinkInfo, ...], Meta(max_length=16)] = ()
     schema: Annotated[int, Meta(ge=1, le=1)] = 1
     key_id: Annotated[int, Meta(ge=0, le=255)] = 0
     wrapped_key: Opaque | None = None

@@ -32,7 +32,9 @@ def sign(document: bytes, key: "EllipticCurvePrivateKey", topic: str) -> bytes:
 
     _check_curve(key)
     signed = document.removesuffix(b"}")
-    r, s = decode_dss_signature(key.sign(_message(signed, topic), ECDSA(SHA256())))
+    # RFC 6979: what is said again is the same bytes, also after a restart.
+    algorithm = ECDSA(SHA256(), deterministic_signing=True)
+    r, s = decode_dss_signature(key.sign(_message(signed, topic), algorithm))
     raw = r.to_bytes(_HALF, "big") + s.to_bytes(_HALF, "big")
     return signed + _HEAD + _text(raw) + _TAIL
 

@@ -5,13 +5,14 @@
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 PREFIX = "mirage/v1"
 RESERVED = frozenset({"birth", "state", "telemetry", "ack", "cmd"})
 DEVICE_LEAVES = RESERVED - {"cmd"}
 CAMERA_LEAVES = frozenset({"sem", "event"})
-VERBS = ("keyframe", "ping", "set-bundle", "set-policy")  # of commands
+VERBS = ("keyframe", "ping", "set-bundle", "set-policy", "set-release")  # of commands
 
 BIRTH_FILTER = f"{PREFIX}/+/+/+/birth"
 STATE_FILTER = f"{PREFIX}/+/+/+/state"
@@ -117,6 +118,25 @@ def check_id(what: str, value: str) -> str:
     if _ID.fullmatch(value) is None:
         raise TopicError(f"{what} {value!r} is not 1 to 32 of a-z, 0-9 and '-'")
     return value
+
+
+def check_name(what: str, value: str) -> str:
+    """Give `value` back if something may be called so anew, else raise TopicError.
+
+    Names are ids that have a letter or a digit: "-" is none, as commands take it for something else. On the
+    wire such ids are read all the same, as version 1 has them.
+    """
+    if not check_id(what, value).strip("-"):
+        raise TopicError(f"{what} {value!r} has neither a letter nor a digit: give it a name")
+    return value
+
+
+def check_names(device: DeviceTopics, cameras: Iterable[str]) -> None:
+    """Raise TopicError unless a device and its cameras may be called so anew."""
+    for what, value in (("tenant", device.tenant), ("site", device.site), ("device", device.device)):
+        check_name(what, value)
+    for camera in cameras:
+        check_name("camera", check_camera(camera))
 
 
 def check_camera(name: str) -> str:

@@ -8,10 +8,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cloud.bundles import Bundles, LoadRenderer
+from cloud.confidence.assessor import Assessor
 from cloud.config import Config
 from cloud.crew import Crew
 from cloud.engine.bounds import Bounds
+from cloud.events.herald import Herald
+from cloud.look import ViewersLook
+from cloud.looks import looks_of
+from cloud.metrics.meters import Meters
 from cloud.objects import Objects
+from cloud.provenance.notary import UNSIGNED, Notary
 from cloud.store import Store
 from cloud.worker import Worker, worker_name
 from wire.bundle import Bundle
@@ -24,15 +30,23 @@ class Renderers:
     """Adds them to a crew. Raises ConfigError for what cannot be read."""
 
     def __init__(
-        self, config: Config, store: Store, objects: Objects, bundles: Sequence[Bundle], load: LoadRenderer
+        self,
+        config: Config,
+        store: Store,
+        objects: Objects,
+        bundles: Sequence[Bundle],
+        load: LoadRenderer,
+        meters: Meters | None = None,
+        notary: Notary = UNSIGNED,
     ) -> None:
         self._config = config
         self._store = store
         self._objects = objects
         self._bundles = bundles
         self._load = load
-        self._anchors = config.read_anchors()
-        self._policy = config.render.constraints(self._anchors)
+        self._meters = meters
+        self._notary = notary
+        self._looks = looks_of(config, store, objects)
 
     def add_to(self, crew: Crew) -> None:
         """Add what renders. Raises EngineError without the cluster, ModuleNotFoundError without Ray."""
@@ -59,6 +73,9 @@ class Renderers:
 
     def _worker(self, number: int, load: LoadRenderer) -> Worker:
         bundles = Bundles(self._bundles, load, self._config.render.threads)
+        announce = Herald(self._config.events, ViewersLook(self._looks)).rendered
         return Worker(
-            self._store, self._objects, bundles, self._policy, anchors=self._anchors, name=worker_name(number)
-        )
+            self._store, self._objects, bundles, self._looks,
+            name=worker_name(number), meters=self._meters, announce=announce,
+            notary=self._notary, assessor=Assessor() if self._config.provenance.confidence else None,
+        )  # fmt: skip

@@ -3,16 +3,20 @@
     packets of a camera   ... 41 | 42 43 44        decided up to 41, which the camera's row in `lives` says
     live_fragments        ... 107                  and shown up to number 107
 
-Whoever adds to a stream locks that row and looks whether it still ends where it was seen to end.
+Each look of a camera (`cloud.looks`) has a stream of its own. Whoever adds to one locks that row and looks
+whether it still ends where it was seen to end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import and_, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement
 
+from cloud.access.roles import Role
 from cloud.catalog import UnknownCameraError
 from cloud.hls.pace import STILL_LIMIT_MS, Candidate, Clip, State, Verdict, judge
 from cloud.hls.reel import Fragment, Place
@@ -33,6 +37,13 @@ WINDOW = 12  # fragments in a playlist
 KEPT = 64  # fragments of a camera that are kept: who measures looks at them
 _AT_ONCE = 64  # segments looked at; more have not come since the last look, or nobody looked
 _STATES: dict[str, State] = {"queued": "queued", "running": "running", "dead": "failed"}
+
+
+class Stream(NamedTuple):
+    """A camera, and what those who look see it as (`cloud.looks`)."""
+
+    camera_id: int
+    look: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +90,26 @@ class Ledger:
             raise UnknownCameraError(f"no camera {path!r}")
         return found
 
-    def join(self, camera_id: int, now_ms: int, idle_ms: int) -> None:
+    def join(self, stream: Stream, now_ms: int, idle_ms: int) -> None:
         """Have a stream begin with the newest, unless something was added within `idle_ms`."""
         with self._store.write() as session:
             # Unless it is there, or another process has just made it.
             dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-            session.execute(dialect.insert(LiveRow).values(camera_id=camera_id).on_conflict_do_nothing())
-            live = session.get_one(LiveRow, camera_id, with_for_update=True)
+            row = {"camera_id": stream.camera_id, "look": stream.look} | _after_all(session, stream)
+            session.execute(dialect.insert(LiveRow).values(row).on_conflict_do_nothing())
+            live = session.get_one(LiveRow, stream, with_for_update=True)
             if live.number > 0 and now_ms - live.listed_ms < idle_ms:
                 return
-            live.boot_id, live.sequence = _before_the_newest(session, camera_id, now_ms)
+            live.boot_id, live.sequence = _before_the_newest(session, stream, now_ms)
             live.since = live.number
 
-    def outlook(self, camera_id: int) -> Outlook | None:
+    def outlook(self, stream: Stream) -> Outlook | None:
         """Tell how a stream stands; None if nobody has joined it."""
         with self._store.read() as session:
-            live = session.get(LiveRow, camera_id)
+            live = session.get(LiveRow, stream)
             if live is None:
                 return None
-            candidates = _candidates(session, camera_id, (live.boot_id, live.sequence), _AT_ONCE)
+            candidates = _candidates(session, stream, (live.boot_id, live.sequence), _AT_ONCE)
             boot = session.get(BootRow, live.boot_id)
             device = None if boot is None else session.get(DeviceRow, boot.device_id)
             quiet = (
@@ -111,7 +123,8 @@ class Ledger:
     def add(self, seen: LiveRow, more: Addition, now_ms: int) -> bool:
         """Add to a stream that was `seen`; False if another process was quicker."""
         with self._store.write() as session:
-            live = session.get_one(LiveRow, seen.camera_id, with_for_update=True, populate_existing=True)
+            stream = Stream(seen.camera_id, seen.look)
+            live = session.get_one(LiveRow, stream, with_for_update=True, populate_existing=True)
             if (live.number, live.boot_id, live.sequence) != (seen.number, seen.boot_id, seen.sequence):
                 return False
             place = more.place
@@ -128,36 +141,39 @@ class Ledger:
                 live.shown_ms = now_ms
             if more.fragments:
                 live.listed_ms = now_ms
-                session.add_all(_row(live.camera_id, each, more, now_ms) for each in more.fragments)
+                session.add_all(_row(stream, each, more, now_ms) for each in more.fragments)
                 old = LiveFragmentRow.number < live.number - KEPT
-                session.execute(
-                    delete(LiveFragmentRow).where(LiveFragmentRow.camera_id == live.camera_id, old)
-                )
+                session.execute(delete(LiveFragmentRow).where(*_is_of(stream), old))
         return True
 
-    def window(self, camera_id: int, most: int = WINDOW) -> list[LiveFragmentRow]:
+    def window(self, stream: Stream, most: int = WINDOW) -> list[LiveFragmentRow]:
         """Give the last entries of a stream, in order."""
         with self._store.read() as session:
-            live = session.get(LiveRow, camera_id)
+            live = session.get(LiveRow, stream)
             if live is None:
                 return []
             first = max(live.since, live.number - most)
-            query = select(LiveFragmentRow).where(
-                LiveFragmentRow.camera_id == camera_id, LiveFragmentRow.number >= first
-            )
+            query = select(LiveFragmentRow).where(*_is_of(stream), LiveFragmentRow.number >= first)
             return list(session.scalars(query.order_by(LiveFragmentRow.number)))
 
-    def live(self, camera_id: int) -> LiveRow | None:
+    def shown(self, packet_ids: Collection[int], role: Role) -> set[int]:
+        """Give those of the packets whose senders let a role look."""
+        query = select(SegmentRow.packet_id).where(SegmentRow.packet_id.in_(packet_ids))
+        with self._store.read() as session:
+            return set(session.scalars(query.where(SegmentRow.viewers <= role)))
+
+    def live(self, stream: Stream) -> LiveRow | None:
         """Give the row of a stream."""
         with self._store.read() as session:
-            return session.get(LiveRow, camera_id)
+            return session.get(LiveRow, stream)
 
-    def clip(self, camera_id: int, packet_id: int, tag: str) -> Clip | None:
-        """Find a camera's clip whose fingerprint begins with `tag`; None if there is none any more."""
+    def clip(self, stream: Stream, packet_id: int, tag: str) -> Clip | None:
+        """Find a stream's clip whose fingerprint begins with `tag`; None if there is none any more."""
         query = (
             select(ClipRow)
             .join(PacketRow, PacketRow.id == ClipRow.packet_id)
-            .where(ClipRow.packet_id == packet_id, PacketRow.camera_id == camera_id)
+            .where(ClipRow.packet_id == packet_id, PacketRow.camera_id == stream.camera_id)
+            .where(ClipRow.look == stream.look)
         )
         with self._store.read() as session:
             clip = session.scalar(query)
@@ -177,15 +193,29 @@ def place_of(live: LiveRow) -> Place:
     return Place(live.number, live.era, live.init_id, live.timescale, live.ticks, live.end_ms)
 
 
-def _candidates(session: Session, camera_id: int, after: tuple[int, int], most: int) -> list[Candidate]:
+def _is_of(stream: Stream) -> tuple[ColumnElement[bool], ...]:
+    return LiveFragmentRow.camera_id == stream.camera_id, LiveFragmentRow.look == stream.look
+
+
+def _after_all(session: Session, stream: Stream) -> dict[str, int]:
+    """Say where a new stream of a camera begins: after its others, whose players may go over to it."""
+    others = select(LiveRow).where(LiveRow.camera_id == stream.camera_id).order_by(LiveRow.number.desc())
+    last = session.scalars(others.limit(1)).first()
+    if last is None:
+        return {}
+    names = ("number", "era", "timescale", "ticks", "end_ms")
+    return {name: getattr(last, name) for name in names} | {"since": last.number}
+
+
+def _candidates(session: Session, stream: Stream, after: tuple[int, int], most: int) -> list[Candidate]:
     """Read the newest live segments after (boot, sequence), in order."""
     here = tuple_(PacketRow.boot_id, PacketRow.sequence)
     query = (
         select(PacketRow, SegmentRow, JobRow.state, ClipRow)
         .join(SegmentRow, SegmentRow.packet_id == PacketRow.id)
-        .outerjoin(JobRow, JobRow.packet_id == PacketRow.id)
-        .outerjoin(ClipRow, ClipRow.packet_id == PacketRow.id)
-        .where(PacketRow.camera_id == camera_id, here > after, PacketRow.historical.is_(False))
+        .outerjoin(JobRow, and_(JobRow.packet_id == PacketRow.id, JobRow.look == stream.look))
+        .outerjoin(ClipRow, and_(ClipRow.packet_id == PacketRow.id, ClipRow.look == stream.look))
+        .where(PacketRow.camera_id == stream.camera_id, here > after, PacketRow.historical.is_(False))
         .order_by(PacketRow.boot_id.desc(), PacketRow.sequence.desc())
         .limit(most)
     )
@@ -214,9 +244,9 @@ def _state(segment: SegmentRow, job: str | None, clip: ClipRow | None) -> State:
     return "unasked" if job is None else _STATES.get(job, "unasked")
 
 
-def _before_the_newest(session: Session, camera_id: int, now_ms: int) -> tuple[int, int]:
+def _before_the_newest(session: Session, stream: Stream, now_ms: int) -> tuple[int, int]:
     """Give the (boot, sequence) before the one or two newest segments that are not too long ago."""
-    newest = _candidates(session, camera_id, (-1, -1), 3)
+    newest = _candidates(session, stream, (-1, -1), 3)
     shown: list[Candidate] = []
     if newest and now_ms - newest[-1].stored_ms < STILL_LIMIT_MS:
         shown = newest[-2:]
@@ -230,9 +260,10 @@ def _clip(clip: ClipRow) -> Clip:
     return Clip(clip.fingerprint, clip.video_key, clip.size)
 
 
-def _row(camera_id: int, each: Fragment, more: Addition, now_ms: int) -> LiveFragmentRow:
+def _row(stream: Stream, each: Fragment, more: Addition, now_ms: int) -> LiveFragmentRow:
     return LiveFragmentRow(
-        camera_id=camera_id,
+        camera_id=stream.camera_id,
+        look=stream.look,
         number=each.number,
         packet_id=each.packet_id,
         tag=each.tag,

@@ -7,21 +7,25 @@ fetched the playlist for a while has left; when the last one has, nothing more i
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
+from sqlalchemy.orm import Session
 
 from cloud import jobs
+from cloud.access.roles import Role
 from cloud.clock import Clock, wall_ms
 from cloud.hls import ledger
 from cloud.hls.film import Film, FilmError
 from cloud.hls.films import Films
-from cloud.hls.ledger import Addition, Ledger, Outlook
+from cloud.hls.ledger import Addition, Ledger, Outlook, Stream
 from cloud.hls.pace import Candidate, Clip, Verdict, holds, judge, pieces_shown
 from cloud.hls.playlist import HOLD
 from cloud.hls.reel import Fragment, Place, Shot, append
 from cloud.lanes import Lane
+from cloud.look import ONE_LOOK, Looks
+from cloud.metrics.meters import Meters
 from cloud.store import Store
 
 ROUND_S = 0.2
@@ -40,6 +44,7 @@ class _Watched:
     """
 
     path: str
+    look: str
     seen_ms: int
     joined: bool = False
     number: int = -1
@@ -65,28 +70,50 @@ class _Take:
 class Live:
     """The live views of one process. `watch` and `fragments` may be called by any thread, `round` by one."""
 
-    def __init__(self, store: Store, films: Films, clock: Clock = wall_ms) -> None:
+    def __init__(
+        self,
+        store: Store,
+        films: Films,
+        clock: Clock = wall_ms,
+        meters: Meters | None = None,
+        looks: Looks = ONE_LOOK,
+    ) -> None:
         self.ledger = Ledger(store)
         self.films = films
         self._store = store
         self._clock = clock
-        self._watched: dict[int, _Watched] = {}
+        self._meters = meters or Meters()
+        self._looks = looks
+        self._watched: dict[Stream, _Watched] = {}
         self._lock = threading.Lock()
         self.ended = False  # once rounds have: nothing more is to be awaited
 
-    def watch(self, path: str) -> int:
-        """Note that someone looks at a camera; give its id. Raises UnknownCameraError."""
-        camera_id = self.ledger.camera_id(path)
+    def stream(self, path: str, role: Role = Role.ADMIN) -> Stream:
+        """Name the stream of a camera that a role sees. Raises UnknownCameraError."""
+        return Stream(self.ledger.camera_id(path), self._looks.look(path, role))
+
+    def watch(self, path: str, role: Role = Role.ADMIN) -> Stream:
+        """Note that someone looks at a camera; give the stream. Raises UnknownCameraError."""
+        stream = self.stream(path, role)
         now_ms = self._clock()
         with self._lock:
-            self._watched.setdefault(camera_id, _Watched(path, now_ms)).seen_ms = now_ms
-        return camera_id
+            self._watched.setdefault(stream, _Watched(path, stream.look, now_ms)).seen_ms = now_ms
+        return stream
 
-    def fragments(self, camera_id: int) -> Sequence[Fragment]:
-        """Give what the playlist of a camera that is watched had at the last round."""
+    def fragments(self, stream: Stream) -> Sequence[Fragment]:
+        """Give what the playlist of a stream that is watched had at the last round."""
         with self._lock:
-            camera = self._watched.get(camera_id)
+            camera = self._watched.get(stream)
         return () if camera is None else camera.fragments
+
+    def shown(self, stream: Stream, role: Role) -> Sequence[Fragment]:
+        """Give what of that a role may see: what comes after the last that is hidden from it."""
+        fragments = self.fragments(stream)
+        if not fragments:
+            return fragments
+        shown = self.ledger.shown({each.packet_id for each in fragments}, role)
+        hidden = [number for number, each in enumerate(fragments) if each.packet_id not in shown]
+        return fragments[hidden[-1] + 1 :] if hidden else fragments
 
     def run(self, stop: threading.Event) -> None:
         """Do rounds until `stop`. Raises StoreError, ObjectsError."""
@@ -105,7 +132,7 @@ class Live:
         for number in left:
             camera = watched.pop(number)
             log.info("live view ends", camera=camera.path)
-            self._withdraw(camera, camera.wishes)
+            self._withdraw(camera, camera.wishes, jobs.cancel)
         for number, camera in watched.items():
             if not camera.joined:
                 log.info("live view begins", camera=camera.path)
@@ -116,11 +143,11 @@ class Live:
                 self._advance(camera, outlook, now_ms)
                 self._read(number, camera)
 
-    def _read(self, camera_id: int, camera: _Watched) -> None:
+    def _read(self, stream: Stream, camera: _Watched) -> None:
         """Have the playlist say what the ledger does."""
-        live = self.ledger.live(camera_id)
+        live = self.ledger.live(stream)
         if live is not None and live.number != camera.number:
-            rows = self.ledger.window(camera_id)
+            rows = self.ledger.window(stream)
             camera.fragments = [ledger.fragment_of(row) for row in rows]
             camera.number = live.number
 
@@ -143,7 +170,11 @@ class Live:
             take.place, take.fragments, take.stored_ms, take.decided, take.shown, len(take.late), take.failed,
             take.held,
         )  # fmt: skip
-        if self.ledger.add(outlook.live, addition, now_ms) and (take.late or take.failed):
+        if not self.ledger.add(outlook.live, addition, now_ms):
+            return
+        for stored_ms in take.stored_ms.values():
+            self._meters.live.observe(max(0, now_ms - stored_ms) / 1000)
+        if take.late or take.failed:
             log.warning("live view left out", camera=camera.path, late=len(take.late), failed=take.failed)
 
     def _decide(self, take: _Take, one: Candidate, verdict: Verdict) -> None:
@@ -175,7 +206,7 @@ class Live:
             return
         if not holds(live.shown_ms, live.listed_ms, now_ms):
             return
-        clip = self.ledger.clip(live.camera_id, live.packet_id, live.tag)
+        clip = self.ledger.clip(Stream(live.camera_id, live.look), live.packet_id, live.tag)
         if clip is None:
             return
         try:
@@ -216,20 +247,26 @@ class Live:
         if asked or hastened:
             with self._store.write() as session:
                 for packet_id in sorted({*asked, *hastened}):
-                    jobs.enqueue(session, packet_id, now_ms, lane=Lane.LIVE, late_ms=now_ms + _NEEDED_MS)
+                    late_ms = now_ms + _NEEDED_MS
+                    jobs.enqueue(
+                        session, packet_id, now_ms, lane=Lane.LIVE, late_ms=late_ms, look=camera.look
+                    )
             camera.wishes.update(asked)
             camera.hastened.update(hastened)
-        self._withdraw(camera, {one.packet_id for one, verdict in judged if verdict is Verdict.LATE})
+        late = {one.packet_id for one, verdict in judged if verdict is Verdict.LATE}
+        self._withdraw(camera, late, jobs.leave_out)
         known = {one.packet_id for one in candidates}
         camera.wishes &= known
         camera.hastened &= known
 
-    def _withdraw(self, camera: _Watched, packet_ids: set[int]) -> None:
+    def _withdraw(
+        self, camera: _Watched, packet_ids: set[int], end: Callable[[Session, int, int, str], bool]
+    ) -> None:
         """Take back those of these that only this process wished for."""
         own = sorted(packet_ids & camera.wishes)
         if own:
             now_ms = self._clock()
             with self._store.write() as session:
                 for packet_id in own:
-                    jobs.cancel(session, packet_id, now_ms)
+                    end(session, packet_id, now_ms, camera.look)
             camera.wishes.difference_update(own)

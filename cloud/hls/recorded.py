@@ -7,17 +7,20 @@ segments   | made | made | waits | made |        listed: the first two; the thir
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from cloud import jobs
+from cloud.access.roles import Role
 from cloud.clock import Clock, wall_ms
 from cloud.hls.film import FilmError
 from cloud.hls.films import Films
+from cloud.hls.ledger import Stream
 from cloud.hls.pace import Clip
 from cloud.hls.reel import Fragment, Place, Shot, append
 from cloud.lanes import Lane
 from cloud.schema import ClipRow, JobRow, PacketRow, SegmentRow
 from cloud.store import Store
+from cloud.viewing import Charge, free
 
 MOST = 450  # segments of an interval: a quarter of an hour that moves, hours that do not
 _OPEN = ("queued", "running")
@@ -50,9 +53,15 @@ class Recorded:
         self._clock = clock
         self._most = most
 
-    def recording(self, camera_id: int, from_ms: int, to_ms: int) -> Recording:
-        """Give what a camera's segments show that touch an interval. Raises IntervalError, ObjectsError."""
-        rows = self._rows(camera_id, from_ms, to_ms)
+    def recording(
+        self, stream: Stream, from_ms: int, to_ms: int, charge: Charge = free, role: Role = Role.VIEWER
+    ) -> Recording:
+        """Give what a stream's segments show that touch an interval. Raises IntervalError, ObjectsError.
+
+        What their senders hide from `role` is not there.
+        `charge` is told how many clips have to be made, before they are asked for.
+        """
+        rows = self._rows(stream, from_ms, to_ms, role)
         asked: list[int] = []
         place, fragments, whole = Place(), list[Fragment](), True
         for segment, state, clip in rows:
@@ -63,7 +72,7 @@ class Recorded:
             elif segment.fault is None and state not in _OVER:
                 whole = False
                 asked.append(segment.packet_id)
-        self._ask(asked)
+        self._ask(asked, charge, stream.look)
         return Recording(fragments, whole)
 
     def _append(self, place: Place, segment: SegmentRow, clip: ClipRow) -> tuple[Place, list[Fragment]]:
@@ -84,16 +93,17 @@ class Recorded:
         )
         return append(place, shot)
 
-    def _rows(self, camera_id: int, from_ms: int, to_ms: int) -> list[_Row]:
+    def _rows(self, stream: Stream, from_ms: int, to_ms: int, role: Role) -> list[_Row]:
         if to_ms <= from_ms:
             raise IntervalError(f"to_ms is {to_ms}, expected more than from_ms {from_ms}")
         query = (
             select(SegmentRow, JobRow.state, ClipRow)
             .join(PacketRow, PacketRow.id == SegmentRow.packet_id)
-            .outerjoin(JobRow, JobRow.packet_id == SegmentRow.packet_id)
-            .outerjoin(ClipRow, ClipRow.packet_id == SegmentRow.packet_id)
+            .outerjoin(JobRow, and_(JobRow.packet_id == SegmentRow.packet_id, JobRow.look == stream.look))
+            .outerjoin(ClipRow, and_(ClipRow.packet_id == SegmentRow.packet_id, ClipRow.look == stream.look))
             # The first bound is for the index: no segment is longer than a minute.
-            .where(SegmentRow.camera_id == camera_id, SegmentRow.start_ms > from_ms - 65_536)
+            .where(SegmentRow.camera_id == stream.camera_id, SegmentRow.start_ms > from_ms - 65_536)
+            .where(SegmentRow.viewers <= role)
             .where(SegmentRow.start_ms < to_ms, SegmentRow.start_ms + SegmentRow.duration_ms > from_ms)
             .order_by(SegmentRow.start_ms, SegmentRow.packet_id)
             .limit(self._most + 1)
@@ -104,17 +114,19 @@ class Recorded:
             raise IntervalError(f"more than {self._most} segments between {from_ms} and {to_ms}")
         return rows
 
-    def _ask(self, packet_ids: Sequence[int]) -> None:
+    def _ask(self, packet_ids: Sequence[int], charge: Charge, look: str) -> None:
         """Have rendered, as an event is, what nobody has asked for."""
         if not packet_ids:
             return
         now_ms = self._clock()
         known = select(JobRow.packet_id).where(
-            JobRow.packet_id.in_(packet_ids), JobRow.state.in_(_OPEN), JobRow.lane <= int(Lane.EVENT)
-        )
+            JobRow.packet_id.in_(packet_ids), JobRow.state.in_(_OPEN), JobRow.lane <= int(Lane.EVENT),
+            JobRow.look == look,
+        )  # fmt: skip
         with self._store.read() as session:
             missing = sorted(set(packet_ids) - set(session.scalars(known)))
         if missing:
+            charge(len(missing))
             with self._store.write() as session:
                 for packet_id in missing:
-                    jobs.enqueue(session, packet_id, now_ms, lane=Lane.EVENT)
+                    jobs.enqueue(session, packet_id, now_ms, lane=Lane.EVENT, look=look)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from cloud.hls.ledger import KEPT, Ledger
+from cloud.access.roles import Role
+from cloud.hls.ledger import KEPT, Ledger, Stream
 from cloud.hls.playlist import HOLD
 
 
@@ -32,15 +33,16 @@ class LiveReport:
     recent: list[Listed]
 
 
-def report(ledger: Ledger, path: str) -> LiveReport:
-    """Report on a camera. Raises UnknownCameraError."""
-    camera_id = ledger.camera_id(path)
-    live = ledger.live(camera_id)
+def report(ledger: Ledger, stream: Stream, role: Role = Role.VIEWER) -> LiveReport:
+    """Report on a camera; `recent` is what a role may see."""
+    live = ledger.live(stream)
     if live is None:
         return LiveReport(0, 0, 0, 0, 0, [])
     recent: dict[int, Listed] = {}
-    for row in ledger.window(camera_id, KEPT):
+    for row in ledger.window(stream, KEPT):
         if row.piece != HOLD:
             listed = Listed(row.packet_id, row.start_ms, row.stored_ms, row.listed_ms)
             recent.setdefault(row.packet_id, listed)
-    return LiveReport(live.number, live.held, live.late, live.failed, live.era, list(recent.values()))
+    shown = ledger.shown(recent, role)
+    told = [listed for packet_id, listed in recent.items() if packet_id in shown]
+    return LiveReport(live.number, live.held, live.late, live.failed, live.era, told)

@@ -2,13 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timezone
+from urllib.parse import urlencode
 
 from nicegui import events, run, ui
 
 from cloud.catalog import SegmentView
 from cloud.page import markup, wording
 from cloud.page.timeline import Timeline
-from cloud.search import MAX_TEXT, Search, Wanted
+from cloud.query import Query
+from cloud.search import MAX_TEXT, Page, Wanted
 from cloud.store import StoreError
 
 PAGE = 24  # results shown at first, and added by "Show earlier"
@@ -21,17 +23,19 @@ _BOX = (
 class Finder:
     """Shows results while there is something in the box; `changed` is called when that begins or ends.
 
-    `choose` is called with the result that the visitor wants to see.
+    `choose` is called with the result that the visitor wants to see. Who `may_save` is offered an alert.
     """
 
     def __init__(
         self,
-        search: Search,
+        find: Callable[[Wanted], Page],
         choose: Callable[[SegmentView], Awaitable[None]],
         changed: Callable[[bool], None],
         zone: Callable[[], timezone],
+        *,
+        may_save: bool,
     ) -> None:
-        self._search = search
+        self._find = find
         self._choose = choose
         self._changed = changed
         self._zone = zone
@@ -41,11 +45,15 @@ class Finder:
         with ui.element("div").classes("finder").props('role="search"'):
             self._box = ui.input(placeholder='Search: car "to the left" -rain', on_change=self._on_change)
             self._box.props(_BOX).on("keydown.escape", lambda: self._box.set_value(""))
-            self._told = ui.label().classes("told-found").props('role="status"')
+            with ui.element("div").classes("found-line"):
+                self._told = ui.label().classes("told-found").props('role="status"')
+                self._save = ui.link("Save as alert", "/alerts").classes("save-alert")
         with ui.element("div").classes("found").props('aria-label="Search results"') as self._list:
             self._cards = Timeline(self._on_choice, self._more, draw=markup.found_card)
         self._list.set_visibility(False)
         self._told.set_visibility(False)
+        self._may_save = may_save
+        self._save.set_visibility(False)
 
     @property
     def shown(self) -> list[int]:
@@ -67,6 +75,8 @@ class Finder:
         self._text = (event.value or "").strip()[:MAX_TEXT]
         self._list.set_visibility(bool(self._text))
         self._told.set_visibility(bool(self._text))
+        self._save.set_visibility(self._may_save and bool(Query.parse(self._text).wanted))
+        self._save.props["href"] = f"/alerts?{urlencode({'query': self._text})}"
         self._changed(bool(self._text))
         self._found, self._cursor = {}, None
         if self._text:
@@ -79,7 +89,7 @@ class Finder:
         text = self._text
         wanted = Wanted(text, {}, limit=PAGE, cursor=self._cursor)
         try:
-            page = await run.io_bound(self._search.find, wanted)
+            page = await run.io_bound(self._find, wanted)
         except StoreError as error:
             self._told.set_text(str(error))
             return

@@ -3,7 +3,8 @@
 //   playlist --fetch--> fragments --append--> SourceBuffer --> <video>
 //
 // No browser's own HLS player is relied on but Safari's on phones, which has nothing else: Chromium's gives up
-// when a playlist has not grown. The element is told what it shows: event "shown", detail = segment id.
+// when a playlist has not grown. The element is told what it shows: event "shown", detail = segment id;
+// and "refused" where more is asked for than the visitor may.
 "use strict";
 
 (() => {
@@ -13,6 +14,7 @@
   const EDGE_S = 2; // to so far before the end
   const KEEP_S = 20; // of what has been shown
   const AGAIN_MS = 1000; // after a failure
+  const MOST_MS = 30000; // even if the answer says later
   const LOOK_MS = 250;
   const views = new WeakMap();
 
@@ -110,8 +112,10 @@
     async step() {
       const query = this.next === null ? "" : `?_HLS_msn=${this.next}`;
       const answer = await fetch(this.url + query, { signal: this.stopper.signal, cache: "no-store" });
+      if (answer.status === 429) this.video.dispatchEvent(new CustomEvent("refused"));
       if (!answer.ok) {
-        await pause(AGAIN_MS);
+        const told_ms = 1000 * (Number(answer.headers.get("Retry-After")) || 0);
+        await pause(Math.max(AGAIN_MS, Math.min(told_ms, MOST_MS)));
         return;
       }
       const entries = parse(await answer.text());

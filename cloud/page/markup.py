@@ -16,7 +16,8 @@ _UNSAFE = re.compile(r"[^a-z-]")
 def camera_card(camera: CameraView, now_ms: int) -> str:
     """Make the inside of a camera's button."""
     state = wording.STATES.get(camera.state, camera.state)
-    sent = f"{camera.segments} segments · {wording.bytes_text(camera.bytes)}"
+    segments = "1 segment" if camera.segments == 1 else f"{camera.segments} segments"
+    sent = f"{segments} · {wording.bytes_text(camera.bytes)}"
     seen = f"{state}, {wording.ago_text(camera.seen_ms, now_ms)}"
     return (
         f'<span class="dot state-{_name(camera.state)}"></span>'
@@ -37,11 +38,15 @@ def segment_card(segment: SegmentView, tz: timezone) -> str:
     return _card(segment, wording.clock_text(segment.start_ms, tz), "")
 
 
-def found_card(segment: SegmentView, tz: timezone) -> str:
-    """Make the inside of a search result's button, which also says of what day and camera it is."""
+def found_card(segment: SegmentView, tz: timezone, alert: str = "") -> str:
+    """Make the inside of a search result's button, which also says of what day and camera it is.
+
+    And which alert found it, if one did.
+    """
     when = f"{wording.date_text(segment.start_ms, tz)}, {wording.clock_text(segment.start_ms, tz)}"
     where = f'<span class="card-place">{escape(wording.place_text(segment.camera))}</span>'
-    return _card(segment, when, where)
+    named = f'<span class="card-alert">{escape(alert)}</span>' if alert else ""
+    return _card(segment, when, where + named)
 
 
 def _card(segment: SegmentView, when: str, where: str) -> str:
@@ -108,7 +113,16 @@ def _thumb(segment: SegmentView) -> str:
 
 def _tags(segment: SegmentView) -> str:
     tags = [("still", segment.still), ("backlog", segment.historical)]
-    return "".join(f'<span class="tag">{name}</span>' for name, true in tags if true)
+    shown = "".join(f'<span class="tag">{name}</span>' for name, true in tags if true)
+    return shown + ('<span class="tag doubt">low confidence</span>' if wording.is_doubtful(segment) else "")
+
+
+def confidence(segment: SegmentView) -> str:
+    """Say how sure the clip that is shown is; nothing where there is none."""
+    if segment.clip is None:
+        return ""
+    kind = "doubt" if wording.is_doubtful(segment) else ""
+    return f'<span class="{kind}">{escape(wording.confidence_text(segment.clip))}</span>'
 
 
 def _name(label: str) -> str:

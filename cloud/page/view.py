@@ -12,20 +12,26 @@ from datetime import UTC, timezone
 
 from nicegui import run, ui
 
+from cloud.access.roles import Role
 from cloud.api import Health
 from cloud.catalog import CameraView, SegmentView, UnknownCameraError, UnknownSegmentError
 from cloud.clock import wall_ms
 from cloud.page import wording
+from cloud.page.anchors import AnchorPanel
 from cloud.page.cameras import CameraList
 from cloud.page.choice import is_fresh, is_waiting, next_choice
 from cloud.page.finder import Finder
+from cloud.page.keeping import KeepButton
+from cloud.page.nav import Nav
 from cloud.page.player import Player
+from cloud.page.sight import Sight
 from cloud.page.timeline import Timeline
-from cloud.search import Search
+from cloud.problems import ProblemError
 from cloud.store import StoreError
-from cloud.viewing import Viewing
 
 ROUND_S = 1.0
+_UNWELL = "Something does not work; whoever runs this is told what"
+_MOST_DIGITS = 10  # of a segment's number
 PAGE = 48  # segments shown at first, and added by "Show earlier"
 
 
@@ -48,31 +54,35 @@ class Snapshot:
 class View:
     """Built in the visitor's page; `begin` starts the rounds."""
 
-    def __init__(self, viewing: Viewing, search: Search, health: Callable[[], Health], broker: str) -> None:
-        self._viewing = viewing
+    def __init__(self, nav: Nav, sight: Sight, health: Callable[[], Health], broker: str) -> None:
+        self._sight = sight
         self._health = health
         self._tz: timezone = UTC
         self._camera: str | None = None
         self._chosen: int | None = None
         self._finished = False
         self._most = PAGE
+        self._refusal = ""
         self._one_at_a_time = asyncio.Lock()
-        self._build(search, broker)
+        self._build(nav, broker)
 
-    def _build(self, search: Search, broker: str) -> None:
-        ui.colors(primary="#14b8a6")
-        with ui.element("header").classes("top"):
-            ui.html('<span class="logo"></span>Mirage').classes("brand")
-            ui.label("Video as its meaning").classes("claim")
+    def _build(self, nav: Nav, broker: str) -> None:
+        with nav.header("/"):
             self._totals = ui.label().classes("totals")
             self._status = ui.label("connecting").classes("status")
         self._trouble = ui.label().classes("trouble").props('role="alert"')
         with ui.element("main").classes("main") as self._main:
             self._cameras = CameraList(self._choose_camera)
             with ui.element("div").classes("stage"):
-                self._player = Player(self._on_ended, self._retry)
+                cancel = self._cancel if self._sight.may_cancel else None
+                self._player = Player(self._on_ended, self._retry, cancel)
+                KeepButton(self._sight, lambda: self._chosen)
+                AnchorPanel(self._sight, lambda: self._camera)
             with ui.element("div").classes("history"):
-                self._finder = Finder(search, self._choose_found, self._on_search, lambda: self._tz)
+                self._finder = Finder(
+                    self._sight.find, self._choose_found, self._on_search, lambda: self._tz,
+                    may_save=self._sight.caller.may(Role.OPERATOR),
+                )  # fmt: skip
                 with ui.element("div").classes("past") as self._past:
                     with ui.element("div").classes("timeline-head"):
                         ui.label("Timeline").classes("title")
@@ -81,16 +91,30 @@ class View:
         with ui.element("div").classes("empty") as self._empty:
             ui.html('<span class="logo large"></span>')
             ui.label("No camera has reported yet").classes("heading")
-            ui.label(f"Cameras appear here as soon as a device announces itself at the broker {broker}.")
-            ui.label("mirage edge run --config edge.toml").classes("command")
+            where = f" at the broker {broker}" if self._sight.knows_inside else ""
+            ui.label(f"Cameras appear here as soon as a device announces itself{where}.")
+            if self._sight.knows_inside:
+                ui.label("mirage edge run --config edge.toml").classes("command")
 
-    async def begin(self) -> None:
-        """Ask the browser for its time zone, then start the rounds."""
+    async def begin(self, named: str = "") -> None:
+        """Ask the browser for its time zone, then start the rounds, with the segment named, if one is."""
         with contextlib.suppress(TimeoutError):  # a slow one gets UTC
             offset = await ui.run_javascript("new Date().getTimezoneOffset()", timeout=5.0)
             self._tz = wording.zone(int(offset))
+        if named:
+            await self._open(named)
         await self.round()
         ui.timer(ROUND_S, self.round)
+
+    async def _open(self, named: str) -> None:
+        """Show the segment that the address names, or tell that there is none."""
+        try:
+            found = await run.io_bound(self._sight.segment, _number(named))
+        except (UnknownSegmentError, StoreError) as error:
+            ui.notify(str(error), type="warning")
+            return
+        if found is not None:  # None: the server is shutting down
+            await self._choose_found(found)
 
     async def round(self) -> None:
         """Bring the page in step with the store."""
@@ -108,23 +132,36 @@ class View:
 
     def _look(self) -> Snapshot:
         """Read the store; runs on a thread of its own."""
-        catalog, health = self._viewing.catalog, self._health()
+        sight, health = self._sight, self._health()
         try:
-            cameras = catalog.cameras()
+            cameras = sight.cameras()
             if self._camera is None and cameras:
                 self._camera = max(cameras, key=lambda camera: camera.seen_ms).id
-            segments = [] if self._camera is None else catalog.segments(self._camera, limit=self._most)
-            found = catalog.these(self._finder.shown) if self._finder.shown else []
-            chosen = None if self._chosen is None else catalog.segment(self._chosen)
-        except (StoreError, UnknownCameraError, UnknownSegmentError) as error:
+            segments = [] if self._camera is None else sight.segments(self._camera, self._most)
+            found = sight.these(self._finder.shown) if self._finder.shown else []
+            chosen = None if self._chosen is None else sight.segment(self._chosen)
+        except UnknownSegmentError as error:
+            self._chosen = None  # removed meanwhile, or never this visitor's
             return Snapshot([], [], [], None, str(error), readable=False)
+        except (StoreError, UnknownCameraError) as error:
+            told = str(error) if sight.knows_inside else _UNWELL
+            return Snapshot([], [], [], None, told, readable=False)
         trouble = "; ".join(health.troubles.values())
+        if trouble and not sight.knows_inside:
+            trouble = _UNWELL
+        trouble = trouble or self._refusal
         return Snapshot(cameras, segments, found, chosen, trouble, readable=True)
 
     def _ask(self, segment_id: int, *, patient: bool) -> None:
         """Have a segment rendered; runs on a thread of its own."""
-        with contextlib.suppress(StoreError, UnknownSegmentError):  # the next round tells
-            self._viewing.ask(segment_id, patient=patient)
+        try:
+            self._sight.ask(segment_id, patient=patient)
+        except ProblemError as error:
+            self._refusal = str(error)
+        except (StoreError, UnknownSegmentError):  # the next round tells
+            pass
+        else:
+            self._refusal = ""
 
     def _show_status(self, now: Snapshot) -> None:
         self._trouble.set_text(now.trouble)
@@ -207,7 +244,20 @@ class View:
         await self.round()
         await self.round()  # the first chose the next segment, this one shows it
 
+    async def _cancel(self) -> None:
+        if self._chosen is not None:
+            with contextlib.suppress(StoreError, UnknownSegmentError):  # the next round tells
+                await run.io_bound(self._sight.cancel, self._chosen)
+            await self.round()
+
     async def _retry(self) -> None:
         if self._chosen is not None:
             await run.io_bound(self._ask, self._chosen, patient=False)
             await self.round()
+
+
+def _number(named: str) -> int:
+    """Read a segment's number. Raises UnknownSegmentError."""
+    if not (named.isascii() and named.isdecimal()) or len(named) > _MOST_DIGITS or int(named) >= 2**31:
+        raise UnknownSegmentError(f"no segment {named[:_MOST_DIGITS]!r}")
+    return int(named)

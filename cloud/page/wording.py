@@ -1,6 +1,5 @@
 """Numbers as people read them. Pure."""
 
-import json
 from datetime import UTC, datetime, timedelta, timezone
 
 from cloud.catalog import CameraView, ClipView, SegmentView
@@ -11,6 +10,7 @@ ALARMS = {
     "spool-damaged": "its spool was damaged",
     "clock-stepped": "its clock jumped",
     "overloaded": "it falls behind its cameras",
+    "redaction-failed": "a camera cannot be redacted, so nothing of it is sent",
 }
 STATES = {"ready": "online", "sleeping": "asleep", "lost": "connection lost", "unknown": "not announced yet"}
 LAYERS = {
@@ -108,6 +108,24 @@ def ratio_text(segment: SegmentView, camera: CameraView | None) -> str:
     return f"{float(f'{ratio:.2g}'):,.0f} times smaller than raw"
 
 
+def confidence_text(clip: ClipView) -> str:
+    """Say how sure a clip is, in words also where it is not."""
+    match clip.confidence:
+        case {"score": int() | float() as score, "low": True}:
+            return f"Low confidence, {100 * score:.0f} %: the picture may not show what was received"
+        case {"score": int() | float() as score}:
+            return f"Confidence {100 * score:.0f} %: how near the picture is to what was received"
+        case {"why": str(why)}:
+            return f"Confidence unknown: {why}"
+        case _:
+            return "Confidence unknown"
+
+
+def is_doubtful(segment: SegmentView) -> bool:
+    """Tell whether a clip's confidence is known, and low."""
+    return segment.clip is not None and segment.clip.confidence.get("low") is True
+
+
 def heading(segment: SegmentView) -> str:
     """Say what a segment shows, or why nobody knows."""
     if segment.fault is not None:
@@ -118,8 +136,3 @@ def heading(segment: SegmentView) -> str:
 def layer_text(label: str) -> str:
     """Name a layer for people; one that this version does not know by its label."""
     return LAYERS.get(label, label)
-
-
-def provenance_text(clip: ClipView) -> str:
-    """Lay a clip's provenance out for reading."""
-    return json.dumps(json.loads(clip.provenance), indent=2, ensure_ascii=False)

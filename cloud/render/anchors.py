@@ -25,12 +25,24 @@ class Anchors:
     pictures: tuple[NDArray[np.uint8], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Scenery:
+    """Pictures for one clip: the first `grounds` show the place itself; `figure` is one of a stand-in."""
+
+    pictures: tuple[NDArray[np.uint8], ...] = ()
+    grounds: int = 0
+    figure: NDArray[np.uint8] | None = None
+
+
+NO_SCENERY = Scenery()
+
+
 def read_anchors(paths: Iterable[Path]) -> Anchors:
     """Read picture files (JPEG, PNG, WebP; turned as their EXIF says), or raise AnchorError."""
     files = [(path, _read(path)) for path in paths]
     return Anchors(
         tuple(hashlib.sha256(data).hexdigest() for _, data in files),
-        tuple(_decode(path, data) for path, data in files),
+        tuple(decode(data, path) for path, data in files),
     )
 
 
@@ -43,14 +55,15 @@ def _read(path: Path) -> bytes:
         raise AnchorError(f"{path}: {error.strerror}") from error
 
 
-def _decode(path: Path, data: bytes) -> NDArray[np.uint8]:
+def decode(data: bytes, name: object = "anchor") -> NDArray[np.uint8]:
+    """Decode a picture file's content, whatever it is called, or raise AnchorError that names it."""
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error:  # one of absurd size, among others
         picture = None
     if picture is None:
-        raise AnchorError(f"{path}: no picture that can be read (JPEG, PNG or WebP)")
+        raise AnchorError(f"{name}: no picture that can be read (JPEG, PNG or WebP)")
     height, width = picture.shape[:2]
     if height * width > MAX_PIXELS:
-        raise AnchorError(f"{path}: {width}x{height} pixels, limit is {MAX_PIXELS:,} pixels")
+        raise AnchorError(f"{name}: {width}x{height} pixels, limit is {MAX_PIXELS:,} pixels")
     return np.ascontiguousarray(picture[..., ::-1], dtype=np.uint8)

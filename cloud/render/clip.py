@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud.render.anchors import NO_SCENERY, Scenery
 from cloud.render.renderer import (
     Context,
     Renderer,
@@ -23,6 +24,7 @@ from cloud.render.renderer import (
     output_rate,
     output_size,
 )
+from cloud.render.stand_in import anonymous, with_planes
 from wire.documents import CameraInfo
 from wire.packet import Packet
 from wire.policy import Policy
@@ -44,7 +46,7 @@ def render_recording(
     policy: Policy,
     seed: int,
     progress: Callable[[], None] | None = None,
-    anchors: tuple[Frames, ...] = (),
+    scenery: Scenery = NO_SCENERY,
 ) -> Iterator[Frames]:
     """Yield the frames (T, H, W, 3) of each segment; all together are the frames of the recording.
 
@@ -54,7 +56,7 @@ def render_recording(
     for index in range(len(segments)):
         if not goes_on(segments, index):
             carried = None
-        frames = render_segment(segments, index, camera, renderer, policy, seed, carried, anchors)
+        frames = render_segment(segments, index, camera, renderer, policy, seed, carried, scenery)
         carried = tail(carried, frames, renderer.carries)
         yield frames
         if progress is not None:
@@ -69,7 +71,7 @@ def render_segment(
     policy: Policy,
     seed: int,
     carried: Frames | None = None,
-    anchors: tuple[Frames, ...] = (),
+    scenery: Scenery = NO_SCENERY,
     cancelled: Callable[[], bool] = never,
     degraded: Callable[[str], None] = ignore,
 ) -> Frames:
@@ -89,14 +91,27 @@ def render_segment(
             f"segment {segment.sequence} would be {end - first} frames of {width}x{height}: "
             f"more than {MAX_PIXELS:,} pixels at once"
         )
-    context = replace(context_of(segments, index), carried=carried, anchors=anchors, degraded=degraded)
-    frames = renderer.render(segment, context, camera, policy, seed, cancelled)
+    seen = [looked_at(each, policy) for each in segments[max(index - 1, 0) : index + 2]]
+    place = min(index, 1)
+    figure = None if policy.stand_in is None else scenery.figure
+    context = replace(
+        context_of(seen, place), carried=carried, anchors=scenery.pictures, grounds=scenery.grounds,
+        figure=figure, degraded=degraded,
+    )  # fmt: skip
+    frames = renderer.render(seen[place], context, camera, policy, seed, cancelled)
     if frames.shape != shape or frames.dtype != np.uint8:
         raise RenderError(
             f"renderer {renderer.name} gave {frames.dtype} {frames.shape} for segment {segment.sequence}, "
             f"expected uint8 {shape}"
         )
     return frames
+
+
+def looked_at(segment: Segment, policy: Policy) -> Segment:
+    """Give of a segment what a renderer may look at, and no more."""
+    if policy.stand_in is not None:
+        return anonymous(segment)
+    return segment if policy.planes is None else with_planes(segment, policy.planes)
 
 
 def tail(carried: Frames | None, frames: Frames, count: int) -> Frames | None:
@@ -137,14 +152,15 @@ def provenance(
     """State what a clip was made from; the same statement is the same clip.
 
     `subject` says what it shows (camera, segment, ...). `packets` are all that the clip depends on; they
-    are named by sequence and by the hash of their bodies.
+    are named by sequence, by the bytes of all their bodies, and by the hash of these.
 
     "continues" is null: whoever lets a clip go on from another puts the fingerprint of that one there. Of a
     clip that falls short of what was asked for, "degraded" says in what, once it was made.
     """
-    digest = hashlib.sha256()
+    digest, size = hashlib.sha256(), 0
     for packet in packets:
         body = bytes(packet)
+        size += len(body)
         digest.update(len(body).to_bytes(4, "big") + body)
     return {
         "notice": NOTICE,
@@ -154,6 +170,7 @@ def provenance(
         "policy": asdict(policy),
         "seed": seed,
         "packets": [packet.sequence for packet in packets],
+        "packets_bytes": size,
         "packets_sha256": digest.hexdigest(),
         "continues": None,
     }

@@ -1,6 +1,7 @@
 """Finds the renderer that a bundle asks for; backends are imported when one is needed."""
 
 from cloud.render.renderer import Renderer, RenderError
+from cloud.render.style import Painted
 from wire.bundle import Bundle
 
 BACKENDS = ("preview", "diffusers")
@@ -15,7 +16,7 @@ def load_renderer(bundle: Bundle, threads: int) -> Renderer:
     if backend == "preview":
         from cloud.render.preview import PreviewRenderer
 
-        return PreviewRenderer(bundle, threads=threads)
+        return Painted(PreviewRenderer(bundle, threads=threads))
     if backend == "diffusers":
         try:
             from cloud.render.diffusion.renderer import DiffusionRenderer

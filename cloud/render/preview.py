@@ -10,6 +10,7 @@ bundle without a refiner shows the warped keyframes as they are.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 
 import cv2
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from cloud.render.flow import Told, at_time, compose, shifted_times
 from cloud.render.graph import Array, Graph
+from cloud.render.ground import Ground
 from cloud.render.keyframes import KeyframeDecoder
 from cloud.render.refine import Changes
 from cloud.render.renderer import (
@@ -28,6 +30,7 @@ from cloud.render.renderer import (
     output_rate,
     output_size,
 )
+from cloud.render.stand_in import draw
 from wire.bundle import Bundle, BundleError
 from wire.documents import CameraInfo
 from wire.field import guide
@@ -92,8 +95,11 @@ class PreviewRenderer:
         if end <= first:
             return np.empty((0, height, width, 3), np.uint8)
         held = segment.tokens is None and context.previous is not None
+        if policy.stand_in is not None:
+            return self._stand_ins(segment, context, (first, end, rate), (width, height))
         key = self._keyframes.decode(context.previous.tokens if held and context.previous else segment.tokens)
-        large = _enlarge(key, width, height)
+        detailed = self._detailed(context, (width, height))
+        large = detailed(_enlarge(key, width, height))
         if segment.still:
             resting = np.zeros((1, 5, self._sizes.side, self._sizes.side), np.float32)
             resting[:, 4] = -1
@@ -102,7 +108,7 @@ class PreviewRenderer:
         following = context.next if context.next is not None and context.next.tokens is not None else None
         after = self._keyframes.decode(following.tokens) if following is not None else None
         fields = self._diffuse(segment, key, following, after, camera, policy.steps or STEPS, seed, cancelled)
-        goal = _enlarge(after, width, height) if after is not None else None
+        goal = detailed(_enlarge(after, width, height)) if after is not None else None
         refined = self._refine(fields, key, after, segment, (width, height))
         times = [float(1000 * number / rate) - segment.start_ms for number in range(first, end)]
         frames = np.empty((end - first, height, width, 3), np.uint8)
@@ -114,6 +120,23 @@ class PreviewRenderer:
                 field[:4] += told.bend(share)
             frame[:] = refined(compose(field, large, goal), share)
         return frames
+
+    def _detailed(
+        self, context: Context, size: tuple[int, int]
+    ) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+        """Give what puts the details of the place on a keyframe, where there is a picture of it."""
+        if not context.grounds:
+            return lambda picture: picture
+        return Ground(context.anchors[: context.grounds], size).under
+
+    def _stand_ins(
+        self, segment: Segment, context: Context, shown: tuple[int, int, Fraction], size: tuple[int, int]
+    ) -> NDArray[np.uint8]:
+        """Draw figures on a picture of the place: without an appearance code there is nothing to diffuse."""
+        first, end, rate = shown
+        times = [float(1000 * number / rate) - segment.start_ms for number in range(first, end)]
+        ground = context.anchors[0] if context.grounds else None
+        return draw(segment, ground, [time / segment.duration_ms for time in times], size)
 
     def _refine(
         self, fields: Float, key: NDArray[np.uint8], after: NDArray[np.uint8] | None, segment: Segment,

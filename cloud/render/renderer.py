@@ -49,14 +49,17 @@ class Context:
 
     The neighbours that it may be blended with: None across a cut, a gap or an end. `carried`: the last frames
     (N, H, W, 3) of the clip before, for a renderer that goes on from there; at most as many as it carries.
-    `anchors`: pictures (H, W, 3) of the policy's anchors, in their order. `degraded` is told in what the
-    frames fall short of what was asked for, if they do.
+    `anchors`: pictures (H, W, 3) of the policy's anchors, in their order; the first `grounds` show the place
+    itself. `figure` is a picture of the stand-in for each person, if the policy asks for one and there is
+    one. `degraded` is told in what the frames fall short of what was asked for, if they do.
     """
 
     previous: Segment | None
     next: Segment | None
     carried: NDArray[np.uint8] | None = None
     anchors: tuple[NDArray[np.uint8], ...] = ()
+    grounds: int = 0
+    figure: NDArray[np.uint8] | None = None
     degraded: Callable[[str], None] = ignore
 
 

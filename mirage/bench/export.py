@@ -40,12 +40,10 @@ def run(threads: int) -> Report:
     golden = bundle.golden()
     eager = Eager(_vocabulary(golden), threads)
     with tempfile.TemporaryDirectory(prefix="mirage-bench-") as scratch:
-        variants = {
-            name: _variant(bundle, golden, Path(scratch) / name, int8=name == "int8")
-            for name in ("fp32", "int8")
-        }
-        graphs = _graphs({"shipped": bundle, **variants}, golden, eager, threads)
-        captions = _captions({"shipped": bundle, **variants}, golden, eager, threads)
+        fp32 = _simplified(bundle, golden, Path(scratch) / "fp32")
+        bundles = {"shipped": bundle, "fp32": fp32, "int8": _quantised(fp32, golden, Path(scratch) / "int8")}
+        graphs = _graphs(bundles, golden, eager, threads)
+        captions = _captions(bundles, golden, eager, threads)
     speedup = captions["pytorch_eager_ms"] / captions["shipped_ms"]
     senders = [
         graphs[name] for name in (bundle.manifest.captioner.encoder, bundle.manifest.captioner.decoder)
@@ -67,18 +65,33 @@ def _vocabulary(golden: Golden) -> int:
     return int(golden.samples(f"sender/{_DECODER}")[0].results["logits"].shape[-1])
 
 
-def _variant(bundle: Bundle, golden: Golden, folder: Path, *, int8: bool) -> Bundle:
-    """Copy a bundle with its weights in float32, or in 8 bits."""
-    shutil.copytree(bundle.root, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__", "bundle.toml"))
+def _simplified(bundle: Bundle, golden: Golden, folder: Path) -> Bundle:
+    """Copy a bundle with its constants folded and its weights in float32."""
+    _copy(bundle, folder)
     for graph in golden.graphs():
         simplify(folder / graph)
-        if int8 and graph.endswith(_DECODER):
+    return _described(bundle, folder, "fp32")
+
+
+def _quantised(bundle: Bundle, golden: Golden, folder: Path) -> Bundle:
+    """Copy a bundle with its weights in 8 bits."""
+    _copy(bundle, folder)
+    for graph in golden.graphs():
+        if graph.endswith(_DECODER):
             quantise_dynamic(folder / graph)
-        elif int8:
+        else:
             quantise_static(folder / graph, _ranges(bundle, golden, graph))
+    return _described(bundle, folder, "int8")
+
+
+def _copy(bundle: Bundle, folder: Path) -> None:
+    shutil.copytree(bundle.root, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__", "bundle.toml"))
+
+
+def _described(bundle: Bundle, folder: Path, precision: str) -> Bundle:
     fields = msgspec.to_builtins(bundle.manifest)
     del fields["files"], fields["schema"]
-    write_manifest(folder, {**fields, "precision": "int8" if int8 else "fp32"})
+    write_manifest(folder, {**fields, "precision": precision})
     return Bundle.load(folder)
 
 

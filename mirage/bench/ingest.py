@@ -47,10 +47,12 @@ def run(packets: int, devices: int, bundle_path: Path | None = None, folder: Pat
         for turn in range(TURNS):  # in turn, because a machine is not always as quick
             broker, counted = _bare(load, _folder(Path(work), f"bare-{turn}"))
             bare.append(counted)
-            one.append(_ingest(load, 1, _folder(Path(work), f"ingest-{turn}")))
+            one.append(ingest_rate(load, 1, _folder(Path(work), f"ingest-{turn}")))
         results |= {"broker": broker, "bare_paho": bare, "processes_1": one}
         for count in PROCESSES:
-            results[f"processes_{count}"] = _ingest(load, count, _folder(Path(work), f"ingest-of-{count}"))
+            results[f"processes_{count}"] = ingest_rate(
+                load, count, _folder(Path(work), f"ingest-of-{count}")
+            )
     value = max(each["stored_per_s"] for each in one) / max(each["counted_per_s"] for each in bare)
     share = Gate.at_least("one_process", value, "of a bare paho subscriber's rate", 0.5)
     return Report("ingest", (share,), results)
@@ -69,38 +71,39 @@ def _bare(load: Load, folder: Path) -> tuple[str, dict[str, float]]:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:  # noqa: S603 -- ours
             if child.stdout is None or child.stdout.readline() != "ready\n":
                 raise DemoError("the subscriber that only counts does not start")
-            begun_s, cpu_s = _released([child.pid], port, load), _cpu_s([child.pid])
+            begun_s, cpu_s = _released([child.pid], port, load), spent_cpu_s([child.pid])
             ended_s = float(child.stdout.readline())
-            cpu_s = _cpu_s([child.pid]) - cpu_s
+            cpu_s = spent_cpu_s([child.pid]) - cpu_s
             child.kill()
     rate = load.packets / (ended_s - begun_s)
     return name, {"counted_per_s": rate, "cpu_us_per_packet": 1e6 * cpu_s / load.packets}
 
 
-def _ingest(load: Load, processes: int, folder: Path) -> dict[str, float]:
-    """Give what so many processes do a second."""
-    store = Store(f"sqlite:///{folder}/store.db")
+def ingest_rate(load: Load, processes: int, folder: Path, url: str | None = None) -> dict[str, float]:
+    """Give what so many processes do a second; into SQLite in `folder`, or the empty database at `url`."""
+    url = url or f"sqlite:///{folder.resolve()}/store.db"
+    store = Store(url)
     load.enrol(store)
     load.write_key(folder / "cloud.key")
     with ExitStack() as stack:
         stack.callback(store.close)
         _, port = stack.enter_context(any_broker(folder))
         publish_all(port, load.births())
-        children = [_child(load, port, number, folder) for number in range(processes)]
+        children = [_child(load, port, number, folder, url) for number in range(processes)]
         for child in children:
             stack.callback(child.stop)
         wait_until(lambda: _count(store, KeyRow) == len(load.senders), _TIMEOUT_S, "the births", *children)
         time.sleep(_SETTLE_S)
         pids = [child.pid for child in children]
-        begun_s, cpu_s = _released(pids, port, load), _cpu_s(pids)
+        begun_s, cpu_s = _released(pids, port, load), spent_cpu_s(pids)
         _until_stored(store, load, children)
-        spent_s, cpu_s = time.time() - begun_s, _cpu_s(pids) - cpu_s
+        spent_s, cpu_s = time.time() - begun_s, spent_cpu_s(pids) - cpu_s
         measured = {"stored_per_s": load.packets / spent_s, "cpu_us_per_packet": 1e6 * cpu_s / load.packets}
         return measured | _deriving(store, load, children)
 
 
-def _child(load: Load, port: int, number: int, folder: Path) -> Child:
-    config = cloud_settings(load, port, f"ingest-{number}", folder)
+def _child(load: Load, port: int, number: int, folder: Path, url: str) -> Child:
+    config = cloud_settings(load, port, f"ingest-{number}", folder, url)
     return Child(f"ingest-{number}", ["cloud", "ingest", "--config", str(config)], folder)
 
 
@@ -142,7 +145,7 @@ def _deriving(store: Store, load: Load, children: Sequence[Child]) -> dict[str, 
     return {"derived_meanwhile": before, "derived_per_s": (after - before) / spent_s}
 
 
-def _cpu_s(pids: Sequence[int]) -> float:
+def spent_cpu_s(pids: Sequence[int]) -> float:
     """Give the processor time that these processes have used, theirs and the kernel's for them."""
     spent = 0
     for pid in pids:

@@ -121,14 +121,34 @@ class Load:
         return made, size / max(1, len(made))
 
 
+@dataclass(frozen=True, slots=True)
+class Mosquitto:
+    """A broker that runs, without limits, on loopback."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
 def any_broker(folder: Path) -> Iterator[tuple[str, int]]:
     """Run Mosquitto where it is installed, else the demo's broker; give its name and port."""
-    program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin")
+    program = find_mosquitto()
     if program is None:
         with loopback_broker(folder) as port:
             yield "iotcore (rumqttd), at most 100 unacknowledged", port
         return
+    with mosquitto(program, folder) as broker:
+        yield "Mosquitto", broker.port
+
+
+def find_mosquitto() -> str | None:
+    """Say where Mosquitto is, if it is installed: Debian keeps it out of a user's path."""
+    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin")
+
+
+@contextmanager
+def mosquitto(program: str, folder: Path) -> Iterator[Mosquitto]:
+    """Run Mosquitto while the body runs. Raises DemoError."""
     port = free_port()
     (folder / "mosquitto.conf").write_text(_MOSQUITTO.format(port=port))
     with (folder / "mosquitto.log").open("wb") as log:
@@ -137,7 +157,7 @@ def any_broker(folder: Path) -> Iterator[tuple[str, int]]:
         )
     try:
         _until_it_listens(port)
-        yield "Mosquitto", port
+        yield Mosquitto(port, process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -167,12 +187,13 @@ def publish_all(port: int, publishes: Sequence[bytes]) -> None:
             raise DemoError("the broker does not acknowledge what is published")
 
 
-def cloud_settings(load: Load, port: int, client: str, folder: Path) -> Path:
-    """Write the settings of one ingest; all share the store and the key in `folder`."""
+def cloud_settings(load: Load, port: int, client: str, folder: Path, url: str) -> Path:
+    """Write the settings of one ingest into `folder`, where the key is that all share."""
     path = folder / f"{client}.toml"
     path.write_text(
         f'[broker]\nhost = "127.0.0.1"\nport = {port}\nclient = "{client}"\n'
-        f'[store]\nurl = "sqlite:///store.db"\n[security]\nkey = "cloud.key"\n'
+        f"[store]\nurl = {json.dumps(url)}\n"
+        f'[security]\nkey = "cloud.key"\n'
         f"[limits]\ndevice_packets_per_s = 1e6\ndevice_burst = 1000000\ndevice_bytes_per_s = 1e9\n"
         f"device_burst_bytes = 1000000000\n"
         f"[bundle]\npaths = [{json.dumps(str(load.bundle.root.resolve()))}]\n"

@@ -1,6 +1,7 @@
 """`mirage bench render`: what rendering costs; of the shipped renderer here, of the heavy ones on a GPU."""
 
 import contextlib
+import json
 import statistics
 import subprocess
 import sys
@@ -151,14 +152,27 @@ class _Took:
 
 def encoded(folder: Path) -> Opened:
     """Encode the clip in another process, so that what that needs is not counted here."""
+    return encoding(folder, bunny()).opened
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A recording, and the seconds that describing it took, without loading the models."""
+
+    opened: Opened
+    encode_s: float
+
+
+def encoding(folder: Path, video: Path) -> Encoding:
+    """Encode a video in another process, with the bundle in `folder`. Raises InputError, BundleError."""
     with tempfile.TemporaryDirectory(prefix="mirage-bench-") as name:
-        path = Path(name) / "bunny.mrg"
-        encode = ["encode", str(bunny()), "-o", str(path), "--bundle", str(folder)]
+        path = Path(name) / "video.mrg"
+        encode = ["encode", str(video), "-o", str(path), "--bundle", str(folder), "--json"]
         command = [sys.executable, "-m", "mirage", *encode]
         result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- ours
         if result.returncode:
             raise InputError(result.stderr.strip().removeprefix("mirage: ") or f"{command}: failed")
-        return open_recording(path, folder, "cloud")
+        return Encoding(open_recording(path, folder, "cloud"), json.loads(result.stdout)["encode_s"])
 
 
 def _beside(baseline: Mapping[str, float], cost: dict[str, float]) -> dict[str, float]:

@@ -5,6 +5,7 @@ It checks neither topic ACLs nor client certificates, so it listens on loopback 
 
 import contextlib
 import os
+import random
 import socket
 import sys
 from collections.abc import Iterator
@@ -14,13 +15,16 @@ import iotcore
 
 from mirage.errors import DemoError
 
+_FIRST_PORT, _TRIES = 10_240, 64
+_PATIENCE_S = 60.0  # a busy machine takes longer than the 10 s that iotcore waits by itself
+
 # A `v5` section makes rumqttd speak MQTT 5; its keyword form serves 3.1.1 only.
 _CONFIG = """\
 id = 0
 
 [router]
 id = 0
-max_connections = 64
+max_connections = {connections}
 max_outgoing_packet_count = 200
 max_segment_size = 10485760
 max_segment_count = 10
@@ -39,10 +43,25 @@ dynamic_filters = true
 
 
 def free_port() -> int:
-    """Find a loopback port that nobody listens on at this moment."""
+    """Find a loopback port that nobody listens on at this moment.
+
+    No port that the kernel gives to connections: one of them could have it before whoever is to listen.
+    """
+    ours = range(_FIRST_PORT, _first_of_connections())
+    for port in random.SystemRandom().sample(ours, min(_TRIES, len(ours))):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _first_of_connections() -> int:
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    except OSError:
+        return 32768  # Linux's default, below that of others
 
 
 @contextlib.contextmanager
@@ -62,12 +81,12 @@ def _stderr_into(log: Path) -> Iterator[None]:
 class LoopbackBroker:
     """May be stopped and started again on its port; it forgets everything meanwhile."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, connections: int = 64) -> None:
         """Choose a port, and write the configuration into `folder`."""
         self.port = free_port()
         self._folder = folder
         self._config = folder / "broker.toml"
-        self._config.write_text(_CONFIG.format(port=self.port))
+        self._config.write_text(_CONFIG.format(port=self.port, connections=connections))
         self._running: iotcore.Broker | None = None
 
     def start(self) -> None:
@@ -75,7 +94,7 @@ class LoopbackBroker:
         self._running = iotcore.Broker(config_path=str(self._config))
         try:
             with _stderr_into(self._folder / "broker.log"):  # it talks a lot when its clients leave
-                self._running.start()
+                self._running.start(_PATIENCE_S)
         except (OSError, RuntimeError) as error:
             raise DemoError(f"broker on 127.0.0.1:{self.port}: {error}") from error
 

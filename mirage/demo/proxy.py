@@ -5,26 +5,31 @@ agent <──> CountingProxy (its own thread, loopback only) <──> broker
 
 import asyncio
 import contextlib
-import threading
+import ssl
+import weakref
 from collections.abc import AsyncIterator, Iterator
 
 from mirage.demo.meter import ByteLedger, ConnectionMeter, Direction, Totals
+from mirage.loopback import LoopbackServer
 
 _CHUNK = 65536
 
 
 class CountingProxy:
-    """Listens on a free loopback port, forwards every connection to one upstream, and keeps a ledger."""
+    """Listens on a free loopback port, forwards every connection to one upstream, and keeps a ledger.
 
-    def __init__(self, upstream_host: str, upstream_port: int) -> None:
-        self.port = 0
+    With `tls` it is the end of TLS: what it counts and forwards is what is inside.
+    """
+
+    def __init__(self, upstream_host: str, upstream_port: int, tls: ssl.SSLContext | None = None) -> None:
         self._upstream = (upstream_host, upstream_port)
         self._ledger = ByteLedger()
-        self._thread = threading.Thread(target=self._run, name="mqtt-proxy", daemon=True)
-        self._listening = threading.Event()
-        self._failure: OSError | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
+        self._server = LoopbackServer("mqtt-proxy", self._forward, tls=tls)
+        self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
+
+    @property
+    def port(self) -> int:
+        return self._server.port
 
     def totals(self) -> Totals:
         """Everything that has passed so far, by direction and kind."""
@@ -32,33 +37,20 @@ class CountingProxy:
 
     def start(self) -> None:
         """Listen, then return; raises OSError where that fails."""
-        self._thread.start()
-        self._listening.wait()
-        if self._failure is not None:
-            raise self._failure
+        self._server.start()
 
     def stop(self) -> None:
         """Close all connections and wait for the thread."""
-        if self._loop is not None and self._stop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-                self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+        self._server.stop()
 
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except OSError as error:
-            self._failure = error
-        finally:
-            self._listening.set()
+    def cut(self) -> None:
+        """End all connections at once."""
 
-    async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self._listening.set()
-        await self._stop.wait()
-        server.close()
+        def end() -> None:
+            for writer in list(self._writers):
+                writer.transport.abort()
+
+        self._server.do(end)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with _closing(writer):
@@ -67,6 +59,7 @@ class CountingProxy:
             except OSError:
                 return  # the client sees what it would see of an absent broker
             meter = ConnectionMeter(self._ledger)
+            self._writers.update((writer, up_writer))
             async with _closing(up_writer):
                 await asyncio.gather(
                     _pump(reader, up_writer, meter, Direction.UP),

@@ -1,6 +1,6 @@
 """What the demo found out: report.json, and the tables on the screen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -15,15 +15,17 @@ from mirage.output import print_tables
 from mirage.reports import Encoded, Source, encoded_report, source_report
 from mirage.version import SOFTWARE
 from wire.bundle import Bundle
+from wire.spent import HEADER, TRANSPORT
 
-_HEADER = "header"  # the API's name for the bytes of a packet that are no layer
+_ROUNDING = 0.05  # of the rate that whole segments have
 
 
 class DemoReport(Encoded, frozen=True):
     """report.json: the keys of `encode` and `decode`, then what only the whole system shows.
 
     `mqtt_bytes` is everything between edge and broker in both directions, `birth_bytes` included,
-    as a proxy counted it at MQTT level; `timeline` has one entry per packet.
+    as a proxy counted it at MQTT level; `sent_bytes` is what the agent's own ledger says that it sent, by
+    kind, of which transport is an estimate; `timeline` has one entry per packet.
     """
 
     frames: int
@@ -37,6 +39,7 @@ class DemoReport(Encoded, frozen=True):
     birth_bytes: int
     ratio_on_wire: float
     mqtt: tuple[WireCost, ...]
+    sent_bytes: Mapping[str, int]
     agent_peak_rss_bytes: int
     software: str
     bundle: str
@@ -66,6 +69,7 @@ def demo_report(finished: Finished, bundle: Bundle) -> DemoReport:
         birth_bytes=birth_bytes(costs),
         ratio_on_wire=encoded.source.raw_bytes / max(mqtt_bytes(costs), 1),
         mqtt=costs,
+        sent_bytes=finished.agent.sent_bytes,
         agent_peak_rss_bytes=finished.agent_peak_rss_bytes,
         software=SOFTWARE,
         bundle=bundle.manifest.name,
@@ -84,7 +88,7 @@ def _timeline(finished: Finished) -> tuple[Row, ...]:
             segment.duration_ms / 1000,
             segment.caption or "",
             segment.still,
-            {name: size for name, size in segment.layers.items() if name != _HEADER},
+            {name: size for name, size in segment.layers.items() if name != HEADER},
             segment.bytes,
             encode_ms.get(segment.sequence, 0.0),  # the agent remembers the last few hundred
             0.0 if segment.clip is None else segment.clip.render_ms,
@@ -111,7 +115,10 @@ def _rendered(finished: Finished, source: Source) -> Rendered:
     width, height = (clips[0].width, clips[0].height) if clips else (0, 0)
     render_s = sum(clip.render_ms for clip in clips) / 1000
     frames = sum(clip.frames for clip in clips)
-    return Rendered(frames, source.fps, width, height, render_s, render_s / max(len(clips), 1))
+    fps, rate = source.fps, frames / max(source.duration_s, 0.001)
+    if abs(rate / fps - 1) > _ROUNDING:  # the receiver asked for another
+        fps = round(rate, 1)
+    return Rendered(frames, fps, width, height, render_s, render_s / max(len(clips), 1))
 
 
 def show(report: DemoReport, name: str) -> None:
@@ -133,6 +140,9 @@ def _summary(report: DemoReport) -> Iterator[str]:
     on_wire = f"{report.ratio_on_wire:>11,.0f} times fewer (birth alone: {report.birth_bytes:,} bytes)"
     yield f"all of MQTT  {report.mqtt_bytes:>13,} bytes   {on_wire}"
     memory = f"{report.agent_peak_rss_bytes / 1e6:.0f} MB"
+    sent = sum(size for kind, size in report.sent_bytes.items() if kind != TRANSPORT)
+    around = report.sent_bytes.get(TRANSPORT, 0)
+    yield f"edge sent    {sent:>13,} bytes by its ledger, and about {around:,} of TCP/IP around them"
     yield f"edge   {report.encode_s:.2f} s, {report.realtime_factor:.1f} times real time, {memory} of memory"
     frames = f"{report.frames} frames, {report.width}x{report.height} at {report.fps:g} fps"
     yield f"cloud  {report.render_s:.2f} s, {report.render_s_per_segment:.2f} s per segment, {frames}"

@@ -22,11 +22,13 @@ from mirage.bundles import bundle_folder
 from mirage.demo.broker import free_port, loopback_broker
 from mirage.demo.child import Child, wait_until
 from mirage.demo.client import CloudClient
+from mirage.demo.constraints import Constraints, read_constraints
 from mirage.demo.films import join_clips, side_by_side
+from mirage.demo.loop import looped
 from mirage.demo.proxy import counting_proxy
 from mirage.demo.report import DemoReport, Finished, demo_report, show
 from mirage.demo.setup import CAMERA_PATH, Setup
-from mirage.demo.source import bunny
+from mirage.demo.source import named
 from mirage.demo.strip import write_strip
 from mirage.demo.summary import read_summary
 from mirage.demo.waiting import until_rendered
@@ -34,26 +36,49 @@ from mirage.errors import DemoError, InputError, OutputError
 from mirage.output import write_whole
 from mirage.progress import console
 from wire.bundle import Bundle
+from wire.spent import TRANSPORT
 
+LOOPED_S = 60.0
 _START_TIMEOUT_S = 60.0  # the first start compiles all of Python's files
 RESULTS = ("reconstruction.mp4", "side-by-side.mp4", "strip.jpg", "report.json")
 
 
-def main(video: str | None, out: Path, bundle: Path | None, seconds: float | None, *, serve: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a demo is to be: under constraints of a file, with the clip as a camera that never ends."""
+
+    constraints: Path | None = None
+    loop: bool = False
+    serve: bool = True
+
+
+def main(video: str | None, out: Path, bundle: Path | None, seconds: float | None, wish: Wish) -> None:
     """Run the demo, show its tables, and keep the page open if asked for.
 
-    Raises InputError, CameraError, OutputError, DemoError and BundleError.
+    Raises InputError, CameraError, OutputError, DemoError, BundleError and PolicyError.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that children are ended
-    source = str(bunny()) if video is None else video
+    source = title = named(video)
+    constraints = Constraints() if wish.constraints is None else read_constraints(wish.constraints)
     with contextlib.ExitStack() as stack:
-        running = stack.enter_context(demo_running(source, out, bundle_folder(bundle), seconds))
-        show(running.report, Path(source).name)
+        if wish.loop:
+            source = stack.enter_context(looped(Path(source)))
+            seconds = LOOPED_S if seconds is None else seconds
+        running = stack.enter_context(demo_running(source, out, bundle_folder(bundle), seconds, constraints))
+        show(running.report, Path(title).name)
+        if constraints.bytes_per_s is not None and seconds is not None:
+            _show_rate(running.report, constraints.bytes_per_s, seconds)
         for name in RESULTS:
             if (out / name).exists():
                 console.print(f"{out / name}", highlight=False)
-        if serve:
+        if wish.serve:
             running.keep_open()
+
+
+def _show_rate(report: DemoReport, bytes_per_s: float, seconds: float) -> None:
+    sent = sum(size for kind, size in report.sent_bytes.items() if kind != TRANSPORT)
+    rate, limit = 8 * sent / seconds, 8 * bytes_per_s
+    console.print(f"{rate:,.0f} bit/s of MQTT went up in {seconds:g} s, limit {limit:,.0f}", highlight=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +99,13 @@ class Running:
 
 
 @contextlib.contextmanager
-def demo_running(source: str, out: Path, bundle: Path, seconds: float | None = None) -> Iterator[Running]:
+def demo_running(
+    source: str, out: Path, bundle: Path, seconds: float | None = None, constraints: Constraints | None = None
+) -> Iterator[Running]:
     """Send a source through everything, write the results into `out`, and serve until the body ends."""
     _check(source, seconds)
-    setup = Setup(source if is_live(source) else str(Path(source).resolve()), bundle, _emptied(out))
+    place = source if is_live(source) else str(Path(source).resolve())
+    setup = Setup(place, bundle, _emptied(out), constraints=constraints or Constraints())
     setup.enrol()
     page_port = free_port()
     with (

@@ -1,14 +1,15 @@
 """The demo's keys and settings files, as a user would make them for a device and a cloud of their own."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloud import enrolment
 from cloud.clock import wall_ms
 from cloud.enrolment import Enrolment
 from cloud.store import Store
-from mirage.secret_file import new_signing_key, write_cloud_keys, write_key
+from mirage.demo.constraints import Constraints
+from mirage.secret_file import new_signing_key, write_cloud_keys, write_key, write_provenance_key
 from wire.topics import DeviceTopics
 
 TENANT, SITE, DEVICE, CAMERA = "demo", "here", "edge-1", "demo"
@@ -62,6 +63,9 @@ port = {page_port}
 
 [render]
 policy = "all"
+
+[provenance]
+key = {provenance_key}
 """
 
 
@@ -73,10 +77,12 @@ class Setup:
     bundle: Path
     state: Path
     threads: int = 2
+    constraints: Constraints = field(default_factory=Constraints)
 
     def enrol(self) -> None:
         """Make the keys of device and cloud, and write the device into the cloud's register."""
         write_cloud_keys(self.state)
+        write_provenance_key(self.state / "provenance.key")
         key = new_signing_key()
         write_key(self.state / "device.key", key)
         device = Enrolment(DeviceTopics(TENANT, SITE, DEVICE), (CAMERA,), key.public_key(), wall_ms())
@@ -102,7 +108,7 @@ class Setup:
             camera=CAMERA,
             source=_quoted(self.source),
         )
-        return self._write("edge.toml", text)
+        return self._write("edge.toml", text + self.constraints.device)
 
     def write_cloud(self, broker_port: int, page_port: int) -> Path:
         """Write the cloud's settings; it talks to `broker_port` and serves `page_port`."""
@@ -113,8 +119,9 @@ class Setup:
             objects=self._beside("objects"),
             bundle=_quoted(self.bundle.resolve()),
             page_port=page_port,
+            provenance_key=self._beside("provenance.key"),
         )
-        return self._write("cloud.toml", text)
+        return self._write("cloud.toml", text + self.constraints.cloud)
 
     @property
     def _store(self) -> str:

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud.render.jpeg import COMPOSITE, to_jpeg
+from cloud.render.renderer import RenderError
 from mirage.errors import OutputError
 from mirage.output import write_whole
 
@@ -23,11 +24,11 @@ def write_strip(film: Path, output: Path) -> None:
     columns = [np.concatenate(_halves(frame), axis=0) for frame in frames]
     gap = np.full((columns[0].shape[0], _GAP_PX, 3), 255, np.uint8)
     parts = [part for column in columns for part in (column, gap)][:-1]
-    picture = cv2.cvtColor(np.concatenate(parts, axis=1), cv2.COLOR_RGB2BGR)
-    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    if not done:
-        raise OutputError(f"{output}: OpenCV cannot write a JPEG")
-    write_whole(output, data.tobytes())
+    try:
+        data = to_jpeg(np.concatenate(parts, axis=1), _QUALITY, COMPOSITE)
+    except RenderError as error:
+        raise OutputError(f"{output}: {error}") from error
+    write_whole(output, data)
 
 
 def _spread(film: Path) -> list[NDArray[np.uint8]]:

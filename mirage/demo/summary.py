@@ -28,6 +28,7 @@ class AgentSummary(msgspec.Struct, frozen=True):
     """The agent's run."""
 
     encode_s: float
+    sent_bytes: Mapping[str, int]  # by kind, as its ledger has them
     cameras: tuple[CameraPart, ...]
     segments: tuple[SegmentPart, ...]
 

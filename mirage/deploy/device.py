@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from mirage.deploy.boards import BOARDS, Board, Kind
 from wire import topics
+from wire.policy.zones import Zone
 from wire.topics import TopicError
 
 Text = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\A[^\x00-\x1f\x7f]+\Z")]
@@ -46,14 +47,18 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Camera(Struct, frozen=True, forbid_unknown_fields=True):
-    """One camera, as in the agent's settings."""
+    """One camera, as in the agent's settings; `zones` are never seen, or the only ones."""
 
     name: str
     source: Text
+    zones: Annotated[tuple[Zone, ...], Meta(max_length=64)] = ()
 
 
 class Device(Struct, frozen=True, forbid_unknown_fields=True):
-    """One device; by `serial` (of the module) or `mac` it finds its own seed among others."""
+    """One device; by `serial` (of the module) or `mac` it finds its own seed among others.
+
+    `tpm` is what `mirage edge tpm` says on it: the SHA-256 of its endorsement key. It then takes no claim.
+    """
 
     id: str
     site: str
@@ -64,8 +69,11 @@ class Device(Struct, frozen=True, forbid_unknown_fields=True):
     storage: Literal["nvme", "internal"] = "nvme"
     serial: Serial | None = None
     mac: Mac | None = None
+    tpm: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")] | None = None
     wave: str | None = None
     network: Network = Network()
+    sender: dict[str, object] = {}
+    uplink: dict[str, object] = {}
 
     def __post_init__(self) -> None:
         try:
@@ -95,8 +103,8 @@ class Device(Struct, frozen=True, forbid_unknown_fields=True):
         return self.carrier or self.kind.config
 
     def _check(self) -> None:
-        topics.check_id("device.id", self.id)
-        names = [topics.check_camera(camera.name) for camera in self.cameras]
+        topics.check_name("device.id", self.id)
+        names = [topics.check_name("camera", topics.check_camera(camera.name)) for camera in self.cameras]
         if len(set(names)) != len(names):
             raise ValueError(f"camera names {names} are not all different")
         if self.kind.is_jetson != (self.jetpack is not None):

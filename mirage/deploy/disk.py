@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from mirage.deploy.tools import tool
+from mirage.output import printable
 
 _COLUMNS = "NAME,KNAME,PATH,TYPE,SIZE,MODEL,SERIAL,TRAN,RO,MOUNTPOINTS"
 _WHOLE = frozenset({"disk", "loop"})
@@ -97,8 +98,8 @@ def read_listing(listing: str, path: Path) -> Disk:
     entry = entries[0]
     return Disk(
         entry.path,
-        (entry.model or "").strip(),
-        (entry.serial or "").strip(),
+        printable((entry.model or "").strip()),
+        printable((entry.serial or "").strip()),
         entry.size,
         entry.tran or "",
         tuple(_uses(entry)),

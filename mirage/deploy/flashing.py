@@ -21,6 +21,7 @@ from mirage.deploy.materials import read_materials
 from mirage.deploy.overlay import write_overlay
 from mirage.deploy.payload import Payload, image_with_seed, only_seed
 from mirage.deploy.plan import bsp_path, release_path
+from mirage.deploy.release.checks import check_archive
 from mirage.deploy.seed import seed_of
 from mirage.deploy.seed_image import seed_image
 from mirage.deploy.steps import Journal, carry_out
@@ -127,6 +128,7 @@ def _job(order: Order, bsp: Path | None, massflash: int, rim: Rim) -> Job:
     release = release_path(order.fleet, first, order.folder)
     if release is None or not release.is_file():
         raise FlashError(f"{release or f'release.archives.{first.platform}'}: there is no release to install")
+    check_archive(order.fleet, first.platform, order.folder, deep=True)
     return Job(
         order.devices,
         tree,

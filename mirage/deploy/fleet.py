@@ -1,17 +1,19 @@
 """The fleet file: everything that one needs to know to bring devices up. Unknown keys are errors.
 
     [fleet]    name, tenant
-    [release]  version, archives = {PLATFORM = "FILE.tar"}, images = {PLATFORM = "FILE.img"}
-               PLATFORM is jetpack6, jetpack7, arm64 or amd64
-    [bundle]   path
+    [release]  version, key = "FILE.pub", archives = {PLATFORM = "FILE.tar"}, images = {PLATFORM = "FILE.img"}
+               PLATFORM is jetpack6, jetpack7, arm64 or amd64; key (Ed25519, public) says who signs archives
+    [bundle]   path, archive = "FILE.tar" (the same, signed)
     [broker]   host, port = 8883, ca
     [cloud]    key (X25519, public), enrolment = "https://...", claims = "claims" (DEVICE.claim, mode 0600)
     [update]   url, waves = ["all"], health_minutes = 10, halt_after_failures = 1, bytes_per_s, byte_budget
     [access]   user, ssh_keys: who may log in, by key; nobody without
     [system]   ntp = [HOST, ...], journal_megabytes = 200
     [jetson]   bsp = {jetpack6 = "DIR/Linux_for_Tegra"}, power_mode
-    [[site]]   id, bytes_per_s, burst_bytes: of each device's uplink
-    [[device]] id, site, board, jetpack, carrier, storage = "nvme", serial, mac, wave, network, cameras
+    [sender], [uplink]  what devices may send: mirage/deploy/constraints.py
+    [[site]]   id, bytes_per_s, burst_bytes: of each device's uplink; sender, uplink
+    [[device]] id, site, board, jetpack, carrier, storage = "nvme", serial, mac, tpm, wave, network, cameras
+               (with zones), sender, uplink
 
 Paths are relative to the file's folder.
 """
@@ -27,6 +29,7 @@ from msgspec import Meta, Struct
 
 from mirage.deploy.device import Device, Platform, Text
 from wire import topics
+from wire.policy import PolicyError
 from wire.toml import TomlError, parse_as
 from wire.topics import TopicError
 
@@ -51,17 +54,22 @@ class Naming(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Release(Struct, frozen=True, forbid_unknown_fields=True):
-    """What runs on devices: an archive for those with an operating system, else a whole disk image."""
+    """What runs on devices: an archive for those with an operating system, else a whole disk image.
+
+    `key` is the public half of what archives, and all later releases, are signed with.
+    """
 
     version: str
+    key: Text | None = None
     archives: dict[Platform, Text] = {}
     images: dict[Platform, Text] = {}
 
 
 class BundlePath(Struct, frozen=True, forbid_unknown_fields=True):
-    """The model."""
+    """The model; its archive is signed, as `mirage deploy release --bundle` makes it."""
 
     path: Text
+    archive: Text | None = None
 
 
 class Broker(Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +126,8 @@ class Site(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     bytes_per_s: Rate | None = None
     burst_bytes: Annotated[int, Meta(ge=1024)] | None = None
+    sender: dict[str, object] = {}
+    uplink: dict[str, object] = {}
 
 
 class Fleet(Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,6 +144,8 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True):
     access: Access = Access()
     system: System = System()
     jetson: Jetson = Jetson()
+    sender: dict[str, object] = {}
+    uplink: dict[str, object] = {}
 
     def __post_init__(self) -> None:
         _check_names(self)
@@ -141,7 +153,7 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True):
         for device in self.device:
             _check_references(self, device)
         _check_different("site.id", (site.id for site in self.site))
-        for what in ("id", "serial", "mac"):
+        for what in ("id", "serial", "mac", "tpm"):
             _check_different(f"device.{what}", (getattr(device, what) for device in self.device))
 
     def find(self, name: str) -> Device:
@@ -154,26 +166,35 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True):
     def site_of(self, device: Device) -> Site:
         return next(site for site in self.site if site.id == device.site)
 
+    @property
+    def takes_updates(self) -> bool:
+        """Whether devices fetch later releases themselves: from somewhere, signed by somebody."""
+        return self.update.url is not None and self.release.key is not None
+
     def wave_of(self, device: Device) -> str:
         return device.wave or self.update.waves[-1]
 
 
 def load(path: Path) -> Fleet:
     """Read a fleet file, or raise FleetError."""
+    from mirage.deploy import constraints  # it reads fleets
+
     try:
-        return parse_as(path.read_bytes(), Fleet, str(path))
+        fleet = parse_as(path.read_bytes(), Fleet, str(path))
+        constraints.check(fleet, str(path))
     except OSError as error:
         raise FleetError(f"{path}: {error.strerror or error}") from error
-    except TomlError as error:
+    except (TomlError, PolicyError) as error:
         raise FleetError(str(error)) from error
+    return fleet
 
 
 def _check_names(fleet: Fleet) -> None:
     try:
-        topics.check_id("fleet.name", fleet.fleet.name)
-        topics.check_id("fleet.tenant", fleet.fleet.tenant)
+        topics.check_name("fleet.name", fleet.fleet.name)
+        topics.check_name("fleet.tenant", fleet.fleet.tenant)
         for site in fleet.site:
-            topics.check_id("site.id", site.id)
+            topics.check_name("site.id", site.id)
         for wave in fleet.update.waves:
             topics.check_id("update.waves", wave)
     except TopicError as error:

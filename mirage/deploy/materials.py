@@ -15,6 +15,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from mirage.deploy.device import Device
 from mirage.deploy.fleet import Fleet
+from wire.release import ReleaseError, public_key
 
 MAX_BYTES = 65_536
 _OTHERS = 0o077
@@ -28,12 +29,13 @@ class MaterialError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """What goes into one device's seed."""
+    """What goes into one device's seed; a device with a TPM gets no claim."""
 
     ca: str
     cloud_key: str
-    claim: str
+    claim: str | None
     wifi_password: str | None = None
+    release_key: str | None = None
 
 
 def read_materials(fleet: Fleet, device: Device, folder: Path) -> Materials:
@@ -42,11 +44,20 @@ def read_materials(fleet: Fleet, device: Device, folder: Path) -> Materials:
     return Materials(
         read_ca(folder / fleet.broker.ca),
         read_cloud_key(folder / fleet.cloud.key),
-        _secret(claim_path(fleet, device, folder), _CLAIM, "a claim: 16 to 512 letters, digits, . _ ~ -"),
+        None if device.tpm is not None else _claim(claim_path(fleet, device, folder)),
         None
         if wifi is None
         else _secret(folder / wifi.password_file, _PASSWORD, "a password: 8 to 63 characters"),
+        read_release_key(folder / fleet.release.key) if fleet.takes_updates and fleet.release.key else None,
     )
+
+
+def _claim(path: Path) -> str:
+    if not path.exists():
+        raise MaterialError(
+            f"{path}: No such file or directory: `mirage cloud claims create --fleet FILE` makes it"
+        )
+    return _secret(path, _CLAIM, "a claim: 16 to 512 letters, digits, . _ ~ -")
 
 
 def claim_path(fleet: Fleet, device: Device, folder: Path) -> Path:
@@ -73,6 +84,16 @@ def read_cloud_key(path: Path) -> str:
         raise MaterialError(f"{path}: is no public key in PEM") from error
     if not isinstance(key, X25519PublicKey):
         raise MaterialError(f"{path}: is no X25519 key")
+    return text
+
+
+def read_release_key(path: Path) -> str:
+    """Read the key that later releases are signed with."""
+    text = _public(path)
+    try:
+        public_key(text.encode())
+    except ReleaseError as error:
+        raise MaterialError(f"{path}: {error}") from error
     return text
 
 

@@ -8,6 +8,8 @@ from mirage.deploy.bsp import BspError, read_bsp
 from mirage.deploy.device import Device
 from mirage.deploy.fleet import Fleet
 from mirage.deploy.materials import MaterialError, read_materials
+from mirage.deploy.release.checks import check_archive, release_key
+from mirage.deploy.release.trees import TreeError
 from wire.bundle import Bundle, BundleError
 
 
@@ -47,7 +49,7 @@ def plan(fleet: Fleet, folder: Path) -> Plan:
     return Plan(
         fleet.fleet.name,
         fleet.release.version,
-        _bundle_problems(folder / fleet.bundle.path),
+        (*_bundle_problems(folder / fleet.bundle.path), *_tried(lambda: release_key(fleet, folder))),
         tuple(_notes(fleet)),
         tuple(_device_plan(fleet, device, folder) for device in devices),
     )
@@ -86,10 +88,11 @@ def _steps(fleet: Fleet, device: Device) -> tuple[str, ...]:
         write = f"flash {medium} as {device.board_config} over USB, the seed in the root file system"
     else:
         write = "write the image to a disk, with the seed in it, and read it back"
+    proof = "claim" if device.tpm is None else f"TPM {device.tpm[:16]}"
     return (
         f"seed for {by}",
         write,
-        f"first boot: {device.id} makes its key and enrols at {fleet.cloud.enrolment} with its claim",
+        f"first boot: {device.id} makes its key and enrols at {fleet.cloud.enrolment} with its {proof}",
         f"first packet to {fleet.broker.host}:{fleet.broker.port}",
     )
 
@@ -97,13 +100,14 @@ def _steps(fleet: Fleet, device: Device) -> tuple[str, ...]:
 def _problems(fleet: Fleet, device: Device, folder: Path) -> list[str]:
     problems = _tried(lambda: read_materials(fleet, device, folder))
     release = release_path(fleet, device, folder)
-    table = "archives" if device.kind.is_jetson else "images"
-    if release is None:
-        problems.append(f"release.{table} has no {device.platform}")
-    elif not release.is_file():
-        problems.append(f"{release}: no such file (release.{table}.{device.platform})")
     if device.kind.is_jetson:
+        problems += _tried(lambda: check_archive(fleet, device.platform, folder))
         problems += _bsp_problems(fleet, device, folder)
+    elif release is None:
+        problems.append(f"release.images has no {device.platform}")
+    elif not release.is_file():
+        made = f"`mirage deploy image --fleet FILE --arch {device.platform}` makes it"
+        problems.append(f"{release}: no such file (release.images.{device.platform}): {made}")
     return problems
 
 
@@ -117,7 +121,7 @@ def _bsp_problems(fleet: Fleet, device: Device, folder: Path) -> list[str]:
 def _tried(look: Callable[[], object]) -> list[str]:
     try:
         look()
-    except (MaterialError, BspError) as error:
+    except (MaterialError, BspError, TreeError) as error:
         return [str(error)]
     return []
 
@@ -137,6 +141,9 @@ def _notes(fleet: Fleet) -> list[str]:
         notes.append("access.ssh_keys is empty: nobody will be able to log in to a device")
     if not fleet.system.ntp:
         notes.append("system.ntp is empty: devices use the time servers of their operating system")
+    tpms = [device.id for device in fleet.device if device.tpm is not None and device.kind.is_jetson]
+    if tpms:
+        notes.append(f"their TPM needs tpm2-tools, which Jetson Linux has not: {_some(tpms)}")
     nameless = [device.id for device in fleet.device if device.seed_name == "any"]
     if nameless:
         some = _some(nameless)

@@ -13,18 +13,20 @@ import json
 from collections.abc import Mapping
 from ipaddress import ip_address
 
-from mirage.deploy.agent_settings import ETC, edge_toml, enrolment_toml
+from mirage.deploy.agent_settings import ETC, UPDATE, edge_toml, enrolment_toml, update_toml
 from mirage.deploy.device import Device, Network
 from mirage.deploy.fleet import Fleet
 from mirage.deploy.materials import Materials
 
-FILES = ("user-data", "meta-data", "network-config")
 _HEADER = b"#cloud-config\n"
-_UNITS = ("mirage-engines.service", "mirage-edge.service")
+_UPDATES = (
+    "mirage-update-boot.service", "mirage-update.service", "mirage-update.path", "mirage-update.timer",
+)  # fmt: skip
+_UNITS = ("mirage-enrol.service", "mirage-renew.timer", "mirage-engines.service", "mirage-edge.service")
 
 
 def seed_of(fleet: Fleet, device: Device, materials: Materials) -> dict[str, bytes]:
-    """Make the files of one device's seed, by name. Claim and radio password are its secrets."""
+    """Make the files of one device's seed, by name. Claim, if any, and radio password are its secrets."""
     user_data = _HEADER + _json(_user_data(fleet, device, materials))
     network = _json(_network(device, materials))
     digest = hashlib.sha256(user_data + network).hexdigest()[:16]
@@ -42,9 +44,9 @@ def _user_data(fleet: Fleet, device: Device, materials: Materials) -> dict[str, 
         "package_update": False,
         "package_upgrade": False,
         "write_files": [
-            _file(path, text, mode) for path, (text, mode) in _files(fleet, device, materials).items()
+            _file(path, text, mode) for path, (text, mode) in files_of(fleet, device, materials).items()
         ],
-        "runcmd": _commands(fleet, device),
+        "runcmd": commands_of(fleet, device),
     }
 
 
@@ -58,26 +60,31 @@ def _users(fleet: Fleet) -> list[object]:
         "gecos": "Mirage",
         "shell": "/bin/bash",
         "groups": ["adm", "video", "systemd-journal"],
-        "sudo": ["ALL=(ALL) NOPASSWD:ALL"],  # there is no password to ask for
+        "sudo": "ALL=(ALL) NOPASSWD:ALL",  # there is no password to ask for
         "lock_passwd": True,
         "ssh_authorized_keys": list(fleet.access.ssh_keys),
     }
     return [root, user]
 
 
-def _files(fleet: Fleet, device: Device, materials: Materials) -> Mapping[str, tuple[str, str]]:
+def files_of(fleet: Fleet, device: Device, materials: Materials) -> Mapping[str, tuple[str, str]]:
+    """Give the files that a device gets: text and mode, by path."""
     system = fleet.system
     files = {
         f"{ETC}/edge.toml": (edge_toml(fleet, device), "0644"),
         f"{ETC}/enrolment.toml": (enrolment_toml(fleet, device), "0644"),
         f"{ETC}/ca.pem": (materials.ca, "0644"),
         f"{ETC}/cloud.pub": (materials.cloud_key, "0644"),
-        f"{ETC}/claim": (f"{materials.claim}\n", "0600"),
         "/etc/systemd/journald.conf.d/mirage.conf": (
             f"[Journal]\nStorage=persistent\nSystemMaxUse={system.journal_megabytes}M\n",
             "0644",
         ),
     }
+    if materials.claim is not None:
+        files[f"{ETC}/claim"] = (f"{materials.claim}\n", "0600")
+    if fleet.takes_updates and materials.release_key is not None:
+        files[UPDATE] = (update_toml(fleet), "0644")
+        files[f"{ETC}/release.pub"] = (materials.release_key, "0644")
     if system.ntp:
         time = f"[Time]\nNTP={' '.join(system.ntp)}\n"
         files["/etc/systemd/timesyncd.conf.d/mirage.conf"] = (time, "0644")
@@ -88,7 +95,8 @@ def _file(path: str, text: str, mode: str) -> dict[str, object]:
     return {"path": path, "content": text, "owner": "root:root", "permissions": mode}
 
 
-def _commands(fleet: Fleet, device: Device) -> list[list[str]]:
+def commands_of(fleet: Fleet, device: Device) -> list[list[str]]:
+    """Give what is run once those are there."""
     power = fleet.jetson.power_mode
     commands = [["systemctl", "restart", "systemd-journald.service"]]
     if fleet.system.ntp:
@@ -96,7 +104,8 @@ def _commands(fleet: Fleet, device: Device) -> list[list[str]]:
     if device.kind.is_jetson and power is not None:
         commands.append(["nvpmodel", "-m", str(power)])
     # No block: an engine takes minutes to build, and cloud-init would wait.
-    commands.append(["systemctl", "enable", "--now", "--no-block", *_UNITS])
+    units = (*_UNITS, *_UPDATES) if fleet.takes_updates else _UNITS
+    commands.append(["systemctl", "enable", "--now", "--no-block", *units])
     return commands
 
 
@@ -104,7 +113,7 @@ def _network(device: Device, materials: Materials) -> dict[str, object]:
     network = device.network
     wired = network.wifi is None
     match = {"macaddress": device.mac} if device.mac else {"name": "e*" if wired else "w*"}
-    uplink: dict[str, object] = {"match": match, "optional": True, **_addresses(network)}
+    uplink: dict[str, object] = {"match": match, **_addresses(network)}
     if network.wifi is not None:
         uplink["access-points"] = {network.wifi.ssid: {"password": materials.wifi_password}}
     return {"version": 2, "ethernets" if wired else "wifis": {"uplink": uplink}}

@@ -5,7 +5,6 @@ ISO of genisoimage has the time of its making in it, and no option that says oth
 """
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -49,12 +48,6 @@ def write_folder(files: Mapping[str, bytes], folder: Path) -> None:
         partial.chmod(0o600)
         partial.write_bytes(data)
         partial.replace(folder / name)
-
-
-def clear_folder(folder: Path) -> None:
-    """Remove what an earlier run left, so that nothing of another device stays."""
-    if folder.exists():
-        shutil.rmtree(folder)
 
 
 def _run(command: list[str]) -> None:

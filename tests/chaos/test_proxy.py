@@ -6,51 +6,66 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from select import select
 
 import pytest
 
 from mirage.bench.chaos.proxy import FaultProxy, Weather
 from mirage.bench.chaos.schedule import Way
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Upstream:
-    """Answers with what it gets, keeps it, and knows how each connection ended."""
+    """Answers with what it gets, keeps it, and knows how each connection ended.
+
+    Of what is there at once, the older connection's is read first: what arrived before is kept before.
+    """
 
     def __init__(self) -> None:
         self.received = list[bytearray]()
         self.ends = list[str]()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._serve, name="upstream", daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, name="upstream", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(PATIENCE_S)
         self._listener.close()
 
     def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            received = bytearray()
-            self.received.append(received)
-            threading.Thread(
-                target=self._answer, args=(connection, received), name="upstream-one", daemon=True
-            ).start()
+        connections = dict[socket.socket, bytearray]()
+        with contextlib.ExitStack() as stack:
+            while True:
+                sockets = [*connections, self._listener]
+                select(sockets, [], [])
+                # Looked at again: the first look may have passed by what came before that which it saw.
+                for each in select(sockets, [], [], 0)[0]:
+                    if each is not self._listener:
+                        self._answer(each, connections)
+                        continue
+                    try:
+                        connection = stack.enter_context(each.accept()[0])
+                    except OSError:
+                        return
+                    connections[connection] = bytearray()
+                    self.received.append(connections[connection])
 
-    def _answer(self, connection: socket.socket, received: bytearray) -> None:
-        with connection:
-            try:
-                while data := connection.recv(4096):
-                    received += data
-                    connection.sendall(data)
-                self.ends.append("fin")
-            except ConnectionResetError:
-                self.ends.append("rst")
+    def _answer(self, connection: socket.socket, connections: dict[socket.socket, bytearray]) -> None:
+        end = "fin"
+        try:
+            if data := connection.recv(4096):
+                connections[connection] += data
+                connection.sendall(data)
+                return
+        except ConnectionError:  # also where the other side no longer wants an answer
+            end = "rst"
+        del connections[connection]
+        connection.close()
+        self.ends.append(end)
 
 
 @contextmanager

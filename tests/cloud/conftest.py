@@ -1,6 +1,8 @@
 """What the tests of the cloud share."""
 
+import gc
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,18 @@ from tests.cloud.desk import Desk
 from tests.cloud.sample import Device
 from tests.postgres import Cluster, running_cluster
 from wire.bundle import Bundle
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _applications_end() -> Iterator[None]:
+    """Let go of 80 applications, each with all that it serves, that FastAPI remembers the functions of."""
+    yield
+    models = sys.modules.get("fastapi.dependencies.models")
+    caches = [each for each in vars(models).values() if hasattr(each, "cache_clear")] if models else []
+    if any(each.cache_info().currsize for each in caches):
+        for each in caches:
+            each.cache_clear()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

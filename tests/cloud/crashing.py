@@ -17,6 +17,7 @@ from cloud.bundles import Bundles
 from cloud.objects import Objects
 from cloud.render.renderer import Context, never
 from cloud.store import Store
+from cloud.terms import Terms
 from cloud.worker import Worker
 from tests.cloud.sample import MeanRenderer
 from wire.bundle import Bundle
@@ -69,7 +70,7 @@ def main(url: str, folder: str, bundle_folder: str, window: str) -> None:
     bundle = Bundle.load(Path(bundle_folder), "cloud")
     renderer = Deadly() if window == "while it renders" else MeanRenderer()
     bundles = Bundles([bundle], lambda _bundle, _threads: renderer)
-    Worker(Store(url), DeadlyObjects(folder, window), bundles, Policy(long_side_px=64)).work()
+    Worker(Store(url), DeadlyObjects(folder, window), bundles, Terms.of(Policy(long_side_px=64))).work()
 
 
 if __name__ == "__main__":

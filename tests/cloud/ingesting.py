@@ -48,5 +48,5 @@ def running(ingest: Ingest) -> Iterator[Ingest]:
         yield ingest
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()

@@ -20,7 +20,7 @@ def connected(port: int, client_id: str, frames: list[bytes] | None = None) -> I
     peer.client.connect("127.0.0.1", port)
     peer.client.loop_start()
     try:
-        assert peer.ready.wait(10), "no connection"
+        assert peer.ready.wait(60), "no connection"
         yield peer
     finally:
         peer.client.disconnect()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cloud import jobs
+from cloud.access.roles import Role
 from cloud.bundles import Bundles
 from cloud.catalog import Catalog, SegmentView
 from cloud.lanes import Lane
@@ -12,6 +13,7 @@ from cloud.objects import Objects
 from cloud.render.anchors import Anchors
 from cloud.render.renderer import Renderer, never
 from cloud.store import Store
+from cloud.terms import Terms
 from cloud.worker import Worker
 from tests.cloud.desk import NOW_MS
 from wire.bundle import Bundle
@@ -38,18 +40,18 @@ class Studio:
         self.now_ms = NOW_MS
         self.policy = policy
         bundles = Bundles([bundle], lambda _bundle, _threads: renderer)
-        self.worker = Worker(store, self.objects, bundles, policy, lambda: self.now_ms, anchors)
+        self.worker = Worker(store, self.objects, bundles, Terms.of(policy, anchors), lambda: self.now_ms)
 
     def segments(self) -> list[SegmentView]:
         """Oldest first."""
-        return self.catalog.segments(CAMERA_ID)[::-1]
+        return self.catalog.segments(CAMERA_ID, role=Role.ADMIN)[::-1]
 
     def ask(self, segment: SegmentView, cancelled: Callable[[], bool] = never) -> SegmentView:
         """Have one segment rendered, as someone who waits for it would."""
         with self.store.write() as session:
             jobs.enqueue(session, segment.id, self.now_ms, lane=Lane.LIVE)
         self.worker.work(cancelled)
-        return self.catalog.segment(segment.id)
+        return self.catalog.segment(segment.id, Role.ADMIN)
 
     def statements(self) -> list[dict[str, object]]:
         """Give what is said of the clips that were made, the oldest first."""
@@ -57,7 +59,7 @@ class Studio:
 
     def statement(self, segment: SegmentView) -> dict[str, object]:
         """Give what is said of a segment's clip."""
-        clip = self.catalog.segment(segment.id).clip
+        clip = self.catalog.segment(segment.id, Role.ADMIN).clip
         assert clip is not None, f"segment {segment.id} has no clip"
         said: dict[str, object] = json.loads(clip.provenance)
         return said

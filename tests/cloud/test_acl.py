@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.acl import AclError, Grant, acl, of_cloud, of_device, of_monitor, of_subscriber
+from cloud.acl import AclError, Grant, acl, of_bridge, of_cloud, of_device, of_monitor, of_subscriber
 from cloud.enrolment import Enrolment, EnrolmentError
 from wire.topics import DeviceTopics, TopicError
 
@@ -33,6 +33,7 @@ def test_a_device_gets_its_own_lines_written_out() -> None:
         "topic read mirage/v1/acme/north/edge-1/cmd/ping",
         "topic read mirage/v1/acme/north/edge-1/cmd/set-bundle",
         "topic read mirage/v1/acme/north/edge-1/cmd/set-policy",
+        "topic read mirage/v1/acme/north/edge-1/cmd/set-release",
     ]
 
 
@@ -44,6 +45,7 @@ def test_the_cloud_hears_every_device_and_writes_what_no_device_may() -> None:
         "topic write mirage/v1/+/+/+/cmd/ping",
         "topic write mirage/v1/+/+/+/cmd/set-bundle",
         "topic write mirage/v1/+/+/+/cmd/set-policy",
+        "topic write mirage/v1/+/+/+/cmd/set-release",
         "topic write mirage/v1/+/+/+/+/event",
         "topic read mirage/v1/+/+/+/birth",
         "topic read mirage/v1/+/+/+/state",
@@ -56,6 +58,12 @@ def test_third_parties_read_events_of_one_tenant_and_monitors_the_broker_only() 
     assert lines_of(str(of_subscriber("viewer", "acme"))) == [
         "user subscriber.viewer",
         "topic read mirage/v1/acme/+/+/+/event",
+    ]
+    assert lines_of(str(of_bridge("home", "acme"))) == [
+        "user bridge.home",
+        "topic read mirage/v1/acme/+/+/+/event",
+        "topic read mirage/v1/acme/+/+/state",
+        "topic read mirage/v1/acme/+/+/birth",
     ]
     assert lines_of(str(of_monitor("ops"))) == ["user monitor.ops", "topic read $SYS/#"]
 
@@ -79,7 +87,7 @@ def test_no_name_of_a_device_breaks_out_of_its_line(tenant: str, site: str, devi
         text = str(of_device(Enrolment(DeviceTopics(tenant, site, device), (camera,), KEY, 0)))
     except (TopicError, EnrolmentError):
         return
-    assert len(text.splitlines()) == 10
+    assert len(text.splitlines()) == 11
     assert not set("+#%$ \t") & set("".join(line.split(" ", 2)[-1] for line in text.splitlines()))
 
 
@@ -95,7 +103,12 @@ def test_no_name_of_a_role_breaks_out_of_its_line(name: str, tenant: str) -> Non
 
 @pytest.mark.parametrize("name", ["", "a b", "a\nuser b", "+", "#", "A", "a.b"])
 def test_names_that_are_no_ids_are_refused(name: str) -> None:
-    for grant in (of_cloud, of_monitor, lambda each: of_subscriber(each, "acme")):
+    for grant in (
+        of_cloud,
+        of_monitor,
+        lambda each: of_subscriber(each, "acme"),
+        lambda each: of_bridge(each, "acme"),
+    ):
         with pytest.raises(AclError):
             grant(name)
     with pytest.raises(AclError):

@@ -11,6 +11,7 @@ from cloud.bundles import Bundles
 from cloud.objects import Objects
 from cloud.serve import ServeError, listen
 from cloud.store import Store
+from cloud.terms import Terms
 from cloud.viewing import Viewing
 from cloud.worker import Worker
 from tests.bundles import CAPTIONS
@@ -28,7 +29,7 @@ CAMERA_ID = "acme/north/jetson-1/gate"
 def worker(store: Store, bundle: Bundle, tmp_path: Path) -> Worker:
     bundles = Bundles([bundle], lambda _bundle, _threads: MeanRenderer())
     objects = Objects(str(tmp_path / "objects"))
-    return Worker(store, objects, bundles, Policy(long_side_px=64), lambda: NOW_MS)
+    return Worker(store, objects, bundles, Terms.of(Policy(long_side_px=64)), lambda: NOW_MS)
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_a_failed_clip_says_why_and_may_be_tried_again(
     worker.work()
     answer = http.get("/api/v1/clips/1.mp4")
     assert answer.status_code == 422
-    assert answer.json()["error"] == "packet 1 repeats what an earlier one said, which is not here"
+    assert answer.json()["detail"] == "packet 1 repeats what an earlier one said, which is not here"
     assert http.post("/api/v1/segments/1/render").json()["render"] == "queued"
 
 

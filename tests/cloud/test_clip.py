@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cloud.render.anchors import Scenery
 from cloud.render.clip import (
     context_of,
     fingerprint,
@@ -92,7 +93,9 @@ def test_a_fingerprint_covers_all_that_a_clip_depends_on(bundle: Bundle) -> None
     packets = [device.packet(), device.packet()]
     subject: dict[str, object] = {"segment": 0}
     renderer = MeanRenderer()
-    same = fingerprint(provenance(subject, "aa", renderer, SMALL, 0, packets))
+    stated = provenance(subject, "aa", renderer, SMALL, 0, packets)
+    assert stated["packets_bytes"] == sum(len(bytes(packet)) for packet in packets)
+    same = fingerprint(stated)
     assert same == fingerprint(provenance(subject, "aa", renderer, SMALL, 0, packets))
     others = {
         fingerprint(provenance({"segment": 1}, "aa", renderer, SMALL, 0, packets)),
@@ -147,7 +150,7 @@ def test_scenes_go_on_but_across_cuts_and_gaps(segments: list[Segment]) -> None:
 def test_anchors_reach_the_renderer(segments: list[Segment]) -> None:
     renderer = CarryingRenderer()
     picture = np.zeros((4, 4, 3), np.uint8)
-    list(render_recording(segments, CAMERA, renderer, SMALL, 0, anchors=(picture, picture)))
+    list(render_recording(segments, CAMERA, renderer, SMALL, 0, scenery=Scenery((picture, picture))))
     assert renderer.anchors == [2] * 3
 
 

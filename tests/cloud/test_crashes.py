@@ -27,6 +27,7 @@ from cloud.objects import Objects
 from cloud.render.clip import fingerprint
 from cloud.render.renderer import Context, Renderer, never
 from cloud.store import Store
+from cloud.terms import Terms
 from cloud.worker import Worker
 from mirage.bench.cloud.postgres import Postgres
 from tests.bundles import CAPTIONS
@@ -158,7 +159,7 @@ def test_a_database_is_killed_under_load_and_every_job_ends_once(
         time.sleep(0.05)
 
     def restart() -> None:
-        assert begun.wait(20)
+        assert begun.wait(60)
         server: Postgres = cluster.server
         for _ in range(2):
             server.kill()
@@ -193,7 +194,9 @@ def at_work(
     objects, crew, stop = Objects(str(folder)), Crew(), threading.Event()
     for number, renderer in enumerate(renderers):
         bundles = Bundles([bundle], _always(renderer))
-        worker = Worker(store, objects, bundles, POLICY, lambda: 30 * wall_ms(), name=f"worker-{number}")
+        worker = Worker(
+            store, objects, bundles, Terms.of(POLICY), lambda: 30 * wall_ms(), name=f"worker-{number}"
+        )
         crew.add(f"worker-{number}", worker.run)
     thread = threading.Thread(target=crew.run, args=(stop,), name="crew")
     thread.start()
@@ -203,7 +206,7 @@ def at_work(
         until(lambda: {segment.render for segment in catalog.segments(CAMERA_ID)} == {"done"}, 60)
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(60)
 
 
 def _always(renderer: Renderer) -> Callable[[Bundle, int], Renderer]:
@@ -260,7 +263,7 @@ def test_an_object_store_that_refuses_writes_delays_the_job(
     film(store, bundle, 1)
     now_ms = NOW_MS
     bundles = Bundles([bundle], _always(Counting()))
-    worker = Worker(store, Objects("s3://clips/here"), bundles, POLICY, lambda: now_ms)
+    worker = Worker(store, Objects("s3://clips/here"), bundles, Terms.of(POLICY), lambda: now_ms)
     assert worker.work()
     with store.read() as session:
         (job,) = jobs.listed(session)

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 
 from cloud.enrolment import Enrolment, EnrolmentError, enrol, enrolments_of, public_key_of, revoke
+from cloud.identity import claims
+from cloud.identity.claims import ClaimError
 from cloud.store import Store
 from wire.topics import DeviceTopics, Topic, parse
 
@@ -53,6 +55,19 @@ def test_a_device_that_is_not_enrolled_at_this_place_has_no_key(store: Store, pl
     with store.write() as session:
         enrol(session, wanted())
         assert public_key_of(session, birth_of(place)) is None
+
+
+def test_a_device_is_not_called_by_dashes_alone(store: Store) -> None:
+    dash = DeviceTopics("acme", "north", "-")
+    with store.write() as session:
+        with pytest.raises(EnrolmentError, match="device '-' has neither a letter nor a digit"):
+            enrol(session, wanted(dash))
+        with pytest.raises(ClaimError, match="-: device '-' has neither a letter nor a digit"):
+            claims.create(session, dash, ["door"], 1000, 2000)
+        with pytest.raises(ClaimError, match="camera '--' has neither"):
+            claims.create(session, DOOR, ["--"], 1000, 2000)
+        enrol(session, wanted())
+        assert [each.device for each in enrolments_of(session)] == [DOOR]
 
 
 def test_a_revoked_device_has_no_key_and_stays_in_the_list(store: Store) -> None:

@@ -30,7 +30,7 @@ def lease(store: Store) -> Lease:
 
 def expires(store: Store, at_ms: int) -> bool:
     with store.read() as session:
-        return session.get_one(JobRow, 1).lease_ms == at_ms
+        return session.get_one(JobRow, (1, "")).lease_ms == at_ms
 
 
 def beating() -> bool:

@@ -9,8 +9,17 @@ from sqlalchemy import select
 from cloud import pending as waiting_room
 from cloud import quarantine as quarantines
 from cloud.births import heal
-from cloud.message import Outcome
-from cloud.schema import BootRow, CameraRow, JobRow, PacketRow, PendingRow, QuarantineRow, SegmentRow
+from cloud.message import Message, Outcome
+from cloud.schema import (
+    BootRow,
+    CameraRow,
+    DeviceRow,
+    JobRow,
+    PacketRow,
+    PendingRow,
+    QuarantineRow,
+    SegmentRow,
+)
 from cloud.store import Store
 from cloud.watermark import Watermark
 from tests.bundles import CAPTIONS
@@ -43,6 +52,16 @@ def test_a_caption_that_is_not_repeated_is_still_known(desk: Desk, device: Devic
     for caption in (CAPTIONS[0], CAPTIONS[0], CAPTIONS[0], CAPTIONS[2]):
         desk.sem(device, device.packet(caption))
     assert desk.captions() == [CAPTIONS[0]] * 3 + [CAPTIONS[2]]
+
+
+def test_what_the_broker_had_kept_does_not_say_when_a_device_was_seen(desk: Desk, device: Device) -> None:
+    desk.birth(device)
+    desk.inbox.accept([Message(device.topics.birth, device.birth(), NOW_MS + 60_000, retained=True)])
+    with desk.store.read() as session:
+        assert session.scalars(select(DeviceRow.seen_ms)).one() == NOW_MS
+    desk.inbox.accept([Message(device.topics.birth, device.birth(), NOW_MS + 60_000)])
+    with desk.store.read() as session:
+        assert session.scalars(select(DeviceRow.seen_ms)).one() == NOW_MS + 60_000
 
 
 def test_a_duplicate_is_one_packet(desk: Desk, device: Device) -> None:

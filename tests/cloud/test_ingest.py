@@ -99,7 +99,7 @@ def test_telemetry_among_packets_takes_none_of_them_away(
             peer.publish(device.topics.telemetry, record)
             send(peer, device, 2)
         until(lambda: bool(peer.acks) and peer.acks[-1].boots.get(device.boot_hex) == AckWatermark(7))
-        until(lambda: ingest.counts[Outcome.TELEMETRY] == 4)
+        until(lambda: ingest.counts.get(Outcome.TELEMETRY) == 4)
 
 
 def test_a_retained_birth_is_found_by_a_cloud_that_starts_later(

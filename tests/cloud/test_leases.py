@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy.orm import Session
 
 from cloud import jobs, leases
 from cloud.candidates import Candidate, Wish, preferred
@@ -38,7 +39,7 @@ def finish(store: Store, lease: Lease, result_ref: str = "f" * 64) -> None:
 
 def job(store: Store, packet_id: int) -> JobRow:
     with store.read() as session:
-        return session.get_one(JobRow, packet_id)
+        return session.get_one(JobRow, (packet_id, ""))
 
 
 def at_once(count: int, work: Callable[[], object]) -> None:
@@ -235,12 +236,15 @@ def test_a_job_that_was_cancelled_and_asked_for_again_is_not_closed_by_who_had_i
     assert (job(any_store, packet_id).state, job(any_store, packet_id).turn) == ("queued", 2)
 
 
-def test_what_was_made_in_spite_of_being_cancelled_is_done(any_store: Store) -> None:
+@pytest.mark.parametrize("withdraw", [jobs.cancel, jobs.leave_out])
+def test_what_was_made_in_spite_of_being_withdrawn_is_done(
+    any_store: Store, withdraw: Callable[[Session, int, int], bool]
+) -> None:
     (packet_id,) = file_packets(any_store, 1)
     ask(any_store, packet_id)
     lease = taken(any_store)
     with any_store.write() as session:
-        jobs.cancel(session, packet_id, NOW_MS)
+        assert withdraw(session, packet_id, NOW_MS)
         assert not leases.is_kept(session, lease)
     finish(any_store, lease)
     assert job(any_store, packet_id).state == "done"

@@ -52,9 +52,9 @@ def test_topics_that_nobody_understands_share_one_rate() -> None:
 
 def test_of_too_many_births_the_newest_is_held_back_and_passes_later() -> None:
     gate = Gate(Limits(device_packets_per_s=1000, device_burst=1000))
-    assert [gate.admits(birth(0, mark)) for mark in range(23)] == [True] * 20 + [False] * 3
-    assert gate.released(9_999) == []
-    assert gate.released(10_000) == [birth(0, 22)]
+    assert [gate.admits(birth(0, mark)) for mark in range(63)] == [True] * 60 + [False] * 3
+    assert gate.released(999) == []
+    assert gate.released(1_000) == [birth(0, 62)]
     assert gate.released(60_000) == []
 
 
@@ -68,10 +68,18 @@ def test_a_birth_among_too_many_packets_is_held_back_and_not_dropped() -> None:
 
 def test_a_birth_that_passes_replaces_one_that_was_held_back() -> None:
     gate = Gate(Limits(device_packets_per_s=1000, device_burst=1000))
-    for mark in range(21):
+    for mark in range(61):
         gate.admits(birth(0, mark))
-    assert gate.admits(birth(10_000, 99))
+    assert gate.admits(birth(1_000, 99))
     assert gate.released(60_000) == []
+
+
+def test_a_birth_that_passed_may_be_said_again_and_replaces_none_that_waits() -> None:
+    gate = Gate(Limits(device_packets_per_s=1000, device_burst=1000))
+    for mark in range(61):
+        gate.admits(birth(0, mark))
+    assert all(gate.admits(birth(1, 3)) for _ in range(100))
+    assert gate.released(1_000) == [birth(0, 60)]
 
 
 def test_a_clock_that_is_set_back_stops_nobody_for_long() -> None:
@@ -91,6 +99,6 @@ def test_long_topics_share_one_rate_and_are_not_remembered() -> None:
 def test_of_many_devices_that_flood_with_births_few_are_held_back() -> None:
     gate = Gate(Limits(device_packets_per_s=1000, device_burst=1000))
     for number in range(1100):
-        for _ in range(21):
-            gate.admits(Message(f"mirage/v1/acme/north/d{number}/birth", b"", 0))
+        for mark in range(61):
+            gate.admits(Message(f"mirage/v1/acme/north/d{number}/birth", bytes((mark,)), 0))
     assert len(gate.released(60_000)) == 1024

@@ -10,10 +10,13 @@ from msgspec.structs import replace
 
 from cloud import crew as crews
 from cloud.catalog import Catalog
-from cloud.config import Broker, BundlePaths, Config, ConfigError, Render, Security, Serve, StorePlace
+from cloud.config import Broker, BundlePaths, Config, ConfigError, Security, StorePlace
+from cloud.config_render import Render
+from cloud.config_serve import Serve
 from cloud.crew import Crew
+from cloud.looks import looks_of
 from cloud.message import Message
-from cloud.objects import ObjectsError
+from cloud.objects import Objects, ObjectsError
 from cloud.run import run
 from cloud.serve import ServeError, listen
 from cloud.store import Store, StoreError
@@ -58,7 +61,7 @@ def test_from_broker_to_clip(config: Config, broker: LoopbackBroker, device: Dev
         with connected(broker.port, "device") as peer:
             peer.publish(device.topics.birth, device.birth(), retain=True)
             store = Store(config.store.url)
-            catalog = Catalog(store)
+            catalog = Catalog(store, looks_of(settings, store, Objects(settings.store.objects)))
             until(lambda: bool(catalog.cameras()))  # subscribed, so the broker keeps what comes
             for _ in range(3):
                 peer.publish(device.topics.sem("gate"), device.frame(device.packet(CAPTIONS[0])))
@@ -67,7 +70,7 @@ def test_from_broker_to_clip(config: Config, broker: LoopbackBroker, device: Dev
             store.close()
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(60)
     assert not thread.is_alive()
     assert len(list((tmp_path / "objects/clips").iterdir())) == 3
     assert not {"ingest", "render"} & {thread.name for thread in threading.enumerate()}
@@ -102,7 +105,7 @@ def test_a_process_may_do_nothing_but_derive(config: Config, bundle: Bundle, dev
     thread.start()
     until(lambda: len(desk.captions()) == 3)
     stop.set()
-    thread.join(20)
+    thread.join(60)
     store.close()
     assert not thread.is_alive()
 
@@ -151,9 +154,9 @@ def test_a_task_that_fails_is_started_again_while_the_others_go_on(monkeypatch: 
     crew.add("robust", robust)
     thread = threading.Thread(target=crew.run, args=(stop,), name="crew")
     thread.start()
-    assert steady.wait(10)
+    assert steady.wait(60)
     until(lambda: not crew.crashes)
     stop.set()
-    thread.join(10)
+    thread.join(60)
     assert {"fragile": "ZeroDivisionError: a mistake of ours"} in seen
     assert len(starts) == 3

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from cloud import births
 from cloud.message import Message, Outcome
-from cloud.opening import REVOCATION_MS, TRIES
+from cloud.opening import REVOCATION_MS, TRIES, Keyring
 from cloud.schema import BootRow, DeviceRow, KeyRow, PacketRow, PendingRow, QuarantineRow, SegmentRow
 from cloud.store import Store
 from cloud.watermark import Watermark
@@ -86,6 +86,32 @@ def test_what_waits_for_another_key_goes_on_waiting(desk: SealedDesk, device: Se
     assert desk.count(PendingRow) == 1
     desk.deliver(device.topics.birth, birth)
     assert (desk.count(PendingRow), desk.count(PacketRow)) == (0, 1)
+
+
+def test_a_frame_under_the_key_id_of_an_earlier_boot_waits_for_the_birth_that_brings_its_key(
+    desk: SealedDesk, device: SealedDevice
+) -> None:
+    desk.birth(device)
+    key_id = device.key_id
+    desk.sem(device, device.packet())
+    device.reboot()
+    desk.birth(device)
+    device.connect(key_id)
+    assert desk.sem(device, device.packet()) == Outcome.PENDING
+    desk.birth(device)
+    assert (desk.count(PendingRow), desk.count(PacketRow), desk.count(QuarantineRow)) == (0, 2, 0)
+
+
+def test_what_waits_for_other_keys_costs_a_birth_nothing(
+    desk: SealedDesk, device: SealedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        desk.deliver(device.topics.sem("gate"), device.frame(device.packet()))
+    device.connect(device.key_id + 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Keyring, "open", lambda *_: pytest.fail("a frame was opened for nothing"))
+        assert desk.birth(device) == Outcome.BIRTH
+    assert desk.count(PendingRow) == 3
 
 
 def test_what_was_left_waiting_is_read_at_the_next_start(

@@ -133,6 +133,11 @@ def test_when_is_exact_to_the_millisecond(town: Town) -> None:
     assert town.find("car", from_ms=second + 1) == [SAID[4], SAID[3]]
 
 
+def test_accents_are_found_however_the_device_typed_them(town: Town) -> None:
+    town.say("a cafe\N{COMBINING ACUTE ACCENT} opens")
+    assert town.find("café") == ["a café opens"]
+
+
 def test_pages_follow_each_other_also_while_more_comes(town: Town) -> None:
     first = town.search.find(Wanted("car", {}, limit=3))
     town.say("another car")

@@ -35,5 +35,5 @@ def test_sessions_that_bring_nothing_are_not_resumed_for_ever() -> None:
         while thread.is_alive() and time.monotonic() < deadline_s:
             assert subscription.next(1, 0.1) == []
         subscription.close()
-        thread.join(5)
+        thread.join(60)
     assert cleans == [False] * MAX_FRUITLESS + [True]

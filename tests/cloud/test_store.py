@@ -100,16 +100,25 @@ def test_jobs_keep_what_became_of_them(tmp_path: Path) -> None:
         )
     store = Store(url)
     with store.read() as session:
-        done, dead = session.get_one(JobRow, 1), session.get_one(JobRow, 2)
+        done, dead = session.get_one(JobRow, (1, "")), session.get_one(JobRow, (2, ""))
         assert (done.state, done.result_ref, done.asked_ms) == ("done", "f", 7)
         assert (dead.state, dead.lane, dead.turn) == ("dead", 3, 1)
     store.close()
 
 
+OF_A_PACKET = (  # of the first two schemas
+    "devices VALUES (1, 'acme', 'north', 'cam', NULL, 0)",
+    "boots VALUES (1, 1, 'a', NULL, 'ready', 0, '[]', NULL, 0)",
+    "cameras VALUES (1, 1, 'gate', NULL, NULL, NULL, 1, 9)",
+    "packets VALUES (1, 1, 1, 0, 1, 0, 0, 9, x'00', 0)",
+)
+
+
 def test_a_store_of_the_first_schema_is_kept_and_brought_up(tmp_path: Path) -> None:
     url = store_of("0001", tmp_path / "a.db")
     with contextlib.closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
-        connection.execute("INSERT INTO clips VALUES (1, 'f', 'v', 'p', 10, 64, 36, 10, 5, '{}', 0)")
+        for row in (*OF_A_PACKET, "clips VALUES (1, 'f', 'v', 'p', 10, 64, 36, 10, 5, '{}', 0)"):
+            connection.execute(f"INSERT INTO {row}")
     store = Store(url)
     with store.read() as session:
         query = select(ClipRow.fingerprint, ClipRow.seam, ClipRow.wanted, ClipRow.tail_key)
@@ -120,17 +129,11 @@ def test_a_store_of_the_first_schema_is_kept_and_brought_up(tmp_path: Path) -> N
 def test_jobs_outlive_the_table_that_is_made_anew_for_them(tmp_path: Path) -> None:
     url = store_of("0002", tmp_path / "a.db")
     with contextlib.closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
-        for row in (
-            "devices VALUES (1, 'acme', 'north', 'cam', NULL, 0)",
-            "boots VALUES (1, 1, 'a', NULL, 'ready', 0, '[]', NULL, 0)",
-            "cameras VALUES (1, 1, 'gate', NULL, NULL, NULL, 1, 9)",
-            "packets VALUES (1, 1, 1, 0, 1, 0, 0, 9, x'00', 0)",
-            "jobs VALUES (1, 'running', 1, 2, 3, NULL, 4)",
-        ):
+        for row in (*OF_A_PACKET, "jobs VALUES (1, 'running', 1, 2, 3, NULL, 4)"):
             connection.execute(f"INSERT INTO {row}")
     store = Store(url)
     with store.read() as session:
-        job = session.get_one(JobRow, 1)
+        job = session.get_one(JobRow, (1, ""))
         assert (job.state, job.lane, job.not_before_ms, job.attempts) == ("running", 0, 2, 3)
     store.close()
 

@@ -194,4 +194,4 @@ def test_it_is_served_and_not_sent_twice(http: httpx.Client) -> None:
 def test_what_cannot_be_seen_is_an_error(http: httpx.Client) -> None:
     answer = http.get("/api/v1/segments/1/thumb.jpg")
     assert answer.status_code == 404
-    assert "packet 1 repeats" in answer.json()["error"]
+    assert "packet 1 repeats" in answer.json()["detail"]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import update
 
 from cloud import jobs, leases
+from cloud.access.roles import Role
 from cloud.bundles import Bundles
 from cloud.catalog import Catalog
 from cloud.lanes import MAX_ATTEMPTS, Lane, pause_ms
@@ -24,6 +25,7 @@ from cloud.render.renderer import Context, RenderError, never
 from cloud.schema import JobRow
 from cloud.shelf import Shelf
 from cloud.store import Store, StoreError
+from cloud.terms import Terms
 from cloud.worker import Worker
 from tests.bundles import CAPTIONS
 from tests.cloud.desk import NOW_MS, Desk
@@ -247,7 +249,7 @@ def test_a_job_that_was_cut_off_is_done_again_but_not_for_ever(
             assert leases.take(session, "worker", studio.now_ms), "the worker dies here"
         studio.now_ms += LEASE_MS
     assert not studio.worker.work()
-    given_up = studio.catalog.segment(segment.id)
+    given_up = studio.catalog.segment(segment.id, Role.ADMIN)
     assert (given_up.render, given_up.error) == (
         "failed",
         "the worker stopped 5 times while rendering this",
@@ -262,7 +264,7 @@ def test_the_shipped_bundle_makes_a_clip(store: Store, tmp_path: Path, tiny: Pat
     device = Device(bundle, shape=(info.planes, *info.grid))
     film(desk, device, 2)
     objects = Objects(str(tmp_path / "objects"))
-    worker = Worker(store, objects, Bundles([bundle]), Policy(), lambda: NOW_MS)
+    worker = Worker(store, objects, Bundles([bundle]), Terms(), lambda: NOW_MS)
     with store.write() as session:
         jobs.enqueue(session, 1, NOW_MS)
     assert worker.work()
@@ -336,7 +338,7 @@ def test_a_job_that_ran_without_a_lease_before_leases_were_known_is_taken_up(
         until(lambda: studio.segments()[0].render == "done")
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(60)
     assert not thread.is_alive()
 
 
@@ -399,6 +401,6 @@ def test_stopping_the_worker_ends_what_it_renders(
     until(lambda: renderer.steps > 0)
     assert studio.segments()[0].render == "running"
     stop.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert studio.segments()[0].render == "queued"

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from mirage.deploy.tools import ToolError, tool
+from tests.deploy.release import made
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "fleet.example.toml"
 CLAIM = "Zm9yLW9uZS1lbnJvbG1lbnQ"
@@ -41,7 +42,7 @@ def fleet_folder(folder: Path, bundle: Path, *changes: tuple[str, str]) -> Path:
     (folder / "pki/ca.pem").write_bytes(certificate())
     (folder / "pki/cloud.pub").write_bytes(cloud_key())
     (folder / "release").mkdir(exist_ok=True)
-    (folder / "release/mirage-0.1.0-jetpack6.tar").write_bytes(b"a tar file")
+    _release(folder)
     (folder / "release/mirage-0.1.0-amd64.img").write_bytes(b"an image")
     (folder / "claims").mkdir(exist_ok=True)
     for device in ("north-gate", "north-yard", "north-ramp"):
@@ -72,6 +73,13 @@ def cloud_key() -> bytes:
     return (
         X25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     )
+
+
+def _release(folder: Path) -> None:
+    """Write a signed archive for JetPack 6, and who may sign."""
+    made.archive(folder / "release/mirage-0.1.0-jetpack6.tar", platform="jetpack6")
+    pem = made.KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (folder / "pki/release.pub").write_bytes(pem)
 
 
 _TOOL = """#!/bin/sh

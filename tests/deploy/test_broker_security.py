@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from cloud.acl import Grant, acl, of_cloud, of_monitor, of_subscriber
+from cloud.acl import Grant, acl, of_bridge, of_cloud, of_monitor, of_subscriber
 from cloud.enrolment import Enrolment
 from tests.mosquitto import Mosquitto, mosquitto, shipped
 from tests.party import Heard, Party, Will, admitted
 from tests.pki import EXPIRED, Credentials, Pki
+from wire import notices
 from wire.topics import DeviceTopics
 
 DOOR = DeviceTopics("acme", "north", "edge-1")
@@ -48,13 +49,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         Enrolment(device, ("door",), issued[device.device].private_key.public_key(), 0)
         for device in (DOOR, YARD, RIVAL, STOLEN)
     ]
-    users = ("cloud.main", "subscriber.viewer", "monitor.ops", "observer.all", "stranger.x")
+    users = ("cloud.main", "subscriber.viewer", "bridge.home", "monitor.ops", "observer.all", "stranger.x")
     issued |= {user: pki.client(user) for user in users}
     issued["expired"] = pki.device(DOOR, file="expired", validity=EXPIRED)
     issued["foreign"] = foreign.device(DOOR)
     issued["server"] = Credentials(folder / "server.pem", folder / "server.key", pki.authority.key)
     pki.revoke(issued["edge-4"])
-    roles = [of_cloud("main"), of_subscriber("viewer", "acme"), of_monitor("ops")]
+    roles = [of_cloud("main"), of_subscriber("viewer", "acme"), of_bridge("home", "acme"), of_monitor("ops")]
     observer = Grant("observer.all", reads=("#", "$SYS/#"), writes=("#",))
     (folder / "acl").write_text(acl(enrolled, [*roles, observer]))
     with mosquitto(folder, shipped(folder)) as broker:
@@ -123,6 +124,9 @@ def test_a_device_says_what_is_its_own(scene: Scene, observer: Party, unique: Pa
         pytest.param("mirage/v1/acme/south/edge-1/birth", id="itself at another site"),
         pytest.param(DOOR.sem("yard"), id="a camera that it does not have"),
         pytest.param(DOOR.event("door"), id="its own event"),
+        pytest.param(DOOR.event("-"), id="a notice of itself"),
+        pytest.param(notices.topic_of("acme/north"), id="a notice of its site"),
+        pytest.param(notices.topic_of("acme"), id="a notice of its tenant"),
         pytest.param(DOOR.ack, id="its own ack"),
         pytest.param(DOOR.cmd("ping"), id="a command to itself"),
         pytest.param(YARD.ack, id="ack of another device"),
@@ -233,6 +237,37 @@ def test_a_third_party_reads_events_of_its_tenant_only(
         observer.publish(YARD.event("door"), unique("last"))
         viewer.wait_for(YARD.event("door"), unique("last"))
     assert {heard.topic for heard in viewer.heard} == {YARD.event("door")}
+
+
+@pytest.mark.parametrize("reader", ["subscriber.viewer", "bridge.home"])
+def test_notices_of_its_tenant_reach_a_third_party_from_the_cloud(
+    scene: Scene, unique: Payload, reader: str
+) -> None:
+    topics = [notices.topic_of(place) or "" for place in ("acme", "acme/north", "acme/north/edge-1")]
+    with (
+        admitted(scene.party(reader), "mirage/v1/+/+/+/+/event") as party,
+        admitted(scene.party("cloud.main")) as cloud,
+    ):
+        assert cloud.publish(notices.topic_of("rival") or "", unique("of another tenant"))
+        for topic in topics:
+            assert not party.publish(topic, unique("forged"))
+            assert cloud.publish(topic, unique("notice"))
+            party.wait_for(topic, unique("notice"))
+    assert party.heard == [Heard(topic, unique("notice")) for topic in topics]
+
+
+def test_a_bridge_reads_events_states_and_births_of_its_tenant_only(
+    scene: Scene, observer: Party, unique: Payload
+) -> None:
+    with admitted(scene.party("bridge.home"), *EVERYTHING, "mirage/v1/+/+/+/+/event") as bridge:
+        for topic in (DOOR.sem("door"), DOOR.ack, DOOR.telemetry, DOOR.cmd("ping"), RIVAL.state, RIVAL.birth):
+            observer.publish(topic, unique("not for bridges"))
+        assert not bridge.publish(DOOR.event("door"), unique("forged"))
+        assert not bridge.publish(DOOR.state, unique("forged"))
+        for topic in (DOOR.event("door"), DOOR.state, YARD.birth):
+            observer.publish(topic, unique("last"))
+            bridge.wait_for(topic, unique("last"))
+    assert unique("not for bridges") not in [heard.payload for heard in bridge.heard]
 
 
 def test_a_monitor_reads_what_the_broker_says_of_itself_only(

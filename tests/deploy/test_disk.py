@@ -102,6 +102,12 @@ def test_a_disk_that_is_used_or_too_small_is_refused(changes: dict[str, object],
         listed(**changes).check_free(64 * MIB)
 
 
+def test_nothing_that_a_disk_says_of_itself_commands_the_terminal() -> None:
+    disk = listed(model="Ultra\x1b[2J Fit", serial="4C\x9b1m")
+    assert str(disk) == "/dev/sdb: Ultra\ufffd[2J Fit, 0.1 GB (67108864 bytes), serial 4C\ufffd1m, usb"
+    assert disk.name_to_confirm == "4C\ufffd1m"
+
+
 def test_another_serial_is_another_disk() -> None:
     listed().check_confirmed("4C530001")
     with pytest.raises(DiskError, match="its serial is 4C530001, not 'yes'"):

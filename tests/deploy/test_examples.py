@@ -1,11 +1,15 @@
 """The example settings are settings, and they name things that are here."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
-from msgspec.structs import replace
+from msgspec import Struct
+from msgspec.structs import fields, replace
 
 from cloud import config as cloud_config
+from cloud.config_render import Render
 from cloud.render.anchors import Anchors
 from edge import config as edge_config
 from wire.policy import Policy
@@ -35,3 +39,32 @@ def test_what_the_cloud_example_only_mentions_are_settings_too() -> None:
     assert replace(render, anchors=()).constraints(Anchors()) == Policy(
         256, 4, 12.5, 49, 3.0, "at dusk, rain", "text, logo"
     )
+
+
+def test_the_cloud_example_mentions_every_setting() -> None:
+    mentioned, section = set(), ""
+    for line in (DEPLOY / "cloud.example.toml").read_text("utf-8").splitlines():
+        if head := re.match(r"(?:# )?\[+([a-z.]+)\]", line):
+            mentioned.add(head[1])
+            section = re.sub(r"^receiver\..*", "receiver", head[1])  # by role and camera: the same keys
+        elif key := re.match(r"(?:# )?(\w+) = ", line):
+            mentioned.add(f"{section}.{key[1]}")
+    mentioned |= {f"receiver.{each.name}" for each in fields(Render)}  # "the same keys", it says
+    assert set(settings(cloud_config.Config)) - mentioned == set()
+
+
+def settings(of: type[Struct], section: str = "") -> Iterator[str]:
+    """Name what a file may set: broker.host, serve.rates.burst."""
+    for each in fields(of):
+        name = f"{section}.{each.encode_name}".lstrip(".")
+        below = [kind for kind in (each.type, *get_args(each.type)) if is_struct(kind)]
+        if below and issubclass(of, below[0]):
+            continue  # a table of a table has the same keys
+        if below:
+            yield from settings(below[0], name)
+        else:
+            yield name
+
+
+def is_struct(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct)

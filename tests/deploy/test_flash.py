@@ -3,9 +3,7 @@
 The tree is a fake that notes its calls; no Jetson has been flashed by these tests.
 """
 
-import io
 import os
-import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,9 +14,11 @@ from mirage.deploy.bsp import BspError, read_bsp
 from mirage.deploy.flashing import FlashError, Order, Rim, chosen, flash_jetsons
 from mirage.deploy.fleet import load
 from mirage.deploy.jetson import host_troubles
+from mirage.deploy.release.trees import TreeError
 from mirage.deploy.steps import StepError
 from mirage.deploy.usb import UsbError
 from tests.deploy.fleets import fake_bsp, fleet_folder, plug, unplug
+from tests.deploy.release import made
 
 GOLDEN = Path(__file__).parent / "golden"
 RAMP = """[[device]]
@@ -80,11 +80,8 @@ class Bench:
 
 
 def make_release(folder: Path, version: str) -> None:
-    data = f"{version}\n".encode()
-    with tarfile.open(folder / "fleet/release/mirage-0.1.0-jetpack6.tar", "w") as archive:
-        file = tarfile.TarInfo("VERSION")
-        file.size = len(data)
-        archive.addfile(file, io.BytesIO(data))
+    archive = folder / "fleet/release/mirage-0.1.0-jetpack6.tar"
+    made.archive(archive, {"VERSION": f"{version}\n".encode()}, platform="jetpack6")
 
 
 @pytest.fixture
@@ -135,7 +132,7 @@ def test_the_root_file_system_has_software_model_units_and_this_seed_alone(bench
     assert [each.name for each in seeds.iterdir()] == ["1421223012345"]
     assert seeds.stat().st_mode & 0o077 == 0
     units = rootfs / "etc/systemd/system"
-    for unit in ("mirage-edge.service", "mirage-engines.service"):
+    for unit in ("mirage-edge.service", "mirage-engines.service", "mirage-enrol.service"):
         assert (units / "multi-user.target.wants" / unit).resolve() == units / unit
     assert (units / "sysinit.target.wants/mirage-first-boot.service").resolve().is_file()
     assert os.access(rootfs / "usr/lib/mirage/first-boot", os.X_OK)
@@ -190,6 +187,14 @@ def test_a_new_release_is_installed_anew(bench: Bench) -> None:
     assert (bench.bsp / "rootfs/opt/mirage/current/VERSION").read_text() == "0.1.1\n"
 
 
+def test_a_release_that_somebody_else_signed_is_not_installed(bench: Bench) -> None:
+    archive = bench.folder / "fleet/release/mirage-0.1.0-jetpack6.tar"
+    made.archive(archive, key=made.OTHER, platform="jetpack6")
+    with pytest.raises(TreeError, match="not of the key that signs releases"):
+        bench.flash("north-gate", yes="north-gate")
+    assert bench.calls() == []
+
+
 def test_many_modules_get_images_first_and_are_then_flashed_at_once(bench: Bench) -> None:
     names = "north-gate,north-ramp"
     with pytest.raises(UsbError, match=r"1 modules in recovery mode .*2 to flash"):
@@ -212,12 +217,14 @@ def test_images_for_many_are_made_with_one_module_that_says_what_it_is(bench: Be
 
 def test_an_old_release_is_installed_anew_over_half_of_a_new_one(bench: Bench) -> None:
     bench.flash("north-gate", yes="north-gate")
-    archive = bench.folder / "fleet/release/mirage-0.1.0-jetpack6.tar"
-    good = archive.read_bytes()
-    archive.write_bytes(b"cut off")
+    make_release(bench.folder, "0.1.1")
+    tar = bench.folder / "bin/tar"
+    tar.write_text("#!/bin/sh\nexit 2\n")
+    tar.chmod(0o755)
     with pytest.raises(StepError, match="tar -xpf"):
         bench.flash("north-gate", yes="north-gate")
-    archive.write_bytes(good)
+    tar.unlink()
+    make_release(bench.folder, "0.1.0")
     bench.flash("north-gate", yes="north-gate")
     assert (bench.bsp / "rootfs/opt/mirage/current/VERSION").read_text() == "0.1.0\n"
 

@@ -34,9 +34,12 @@ def test_the_example_is_a_fleet() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('tenant = "acme"', 'tenant = "acme"\ncolour = "blue"', "unknown field `colour`"),
+        ('tenant = "acme"', 'tenant = "acme"\ncolour = "blue"', "[fleet] has no key 'colour': it has "),
         ('tenant = "acme"', 'tenant = "Acme"', "fleet.tenant 'Acme'"),
         (GATE, 'id = "North gate"', "device.id 'North gate'"),
+        (GATE, 'id = "-"', "device.id '-' has neither a letter nor a digit"),
+        ('name = "ramp"', 'name = "--"', "camera '--' has neither"),
+        ('tenant = "acme"', 'tenant = "-"', "fleet.tenant '-' has neither"),
         ('id = "north-yard"', GATE, "device.id 'north-gate' is there twice"),
         ('mac = "02:00:00:00:00:01"', 'serial = "1421223012345"', "device.serial '1421223012345'"),
         ('mac = "02:00:00:00:00:01"', 'mac = "02-00"', "device[1].mac"),

@@ -5,14 +5,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mirage.deploy.disk import DiskError
 from mirage.deploy.flashing import Order, Rim, flash_disk
-from mirage.deploy.fleet import load
+from mirage.deploy.fleet import FleetError, load
 from mirage.deploy.plan import DevicePlan, plan
 from tests.deploy.fleets import EXAMPLE, fake_bsp, fleet_folder, need
+from tests.deploy.release import made
 
 
 def mirage(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -51,6 +53,32 @@ def test_what_is_missing_is_said_of_the_device_that_misses_it(file: Path) -> Non
     assert "rootfs: is empty" in of(file, "north-gate").problems[0]
 
 
+def test_a_device_with_a_tpm_needs_no_claim_and_tools_for_it(tmp_path: Path, tiny: Path) -> None:
+    known = f'id = "north-gate"\ntpm = "{"5a" * 32}"'
+    path = fleet_folder(tmp_path, tiny, ('id = "north-gate"', known))
+    fake_bsp(tmp_path / "bsp/jetpack6/Linux_for_Tegra", tmp_path / "calls")
+    (tmp_path / "claims/north-gate.claim").unlink()
+    made = plan(load(path), tmp_path)
+    assert made.is_clear
+    assert "with its TPM 5a5a5a5a5a5a5a5a" in of(path, "north-gate").steps[2]
+    assert "their TPM needs tpm2-tools, which Jetson Linux has not: north-gate" in made.notes
+
+
+@pytest.mark.parametrize(("tpm", "says"), [("5A" * 32, "tpm"), ("5a" * 31, "tpm")])
+def test_a_tpm_is_named_by_64_hexadecimal_digits(tmp_path: Path, tiny: Path, tpm: str, says: str) -> None:
+    path = fleet_folder(tmp_path, tiny, ('id = "north-gate"', f'id = "north-gate"\ntpm = "{tpm}"'))
+    with pytest.raises(FleetError, match=says):
+        load(path)
+
+
+def test_two_devices_do_not_have_one_tpm(tmp_path: Path, tiny: Path) -> None:
+    same = f'\ntpm = "{"5a" * 32}"'
+    changes = [(f'id = "{name}"', f'id = "{name}"{same}') for name in ("north-gate", "north-yard")]
+    path = fleet_folder(tmp_path, tiny, *changes)
+    with pytest.raises(FleetError, match=r"device\.tpm '5a.*' is there twice"):
+        load(path)
+
+
 def test_a_damaged_bundle_stands_in_the_way_of_all(tmp_path: Path, tiny: Path) -> None:
     path = fleet_folder(tmp_path, tiny, (str(tiny), "no-bundle"))
     made = plan(load(path), tmp_path)
@@ -61,10 +89,39 @@ def test_a_damaged_bundle_stands_in_the_way_of_all(tmp_path: Path, tiny: Path) -
 def test_a_platform_without_a_release_is_named(file: Path) -> None:
     text = file.read_text("utf-8").replace("jetpack = 6", "jetpack = 7")
     file.write_text(text, "utf-8")
-    assert of(file, "north-gate").problems == (
-        "release.archives has no jetpack7",
-        "jetson.bsp has no jetpack7",
-    )
+    archive, bsp = of(file, "north-gate").problems
+    assert archive.startswith("release.archives has no jetpack7: `mirage deploy release ")
+    assert bsp == "jetson.bsp has no jetpack7"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"key": made.OTHER}, "not of the key that signs releases"),
+        ({"version": "0.2.0"}, "is version 0.2.0, release.version says 0.1.0"),
+        ({"platform": "arm64"}, "is agent mirage for arm64, not what release.archives.jetpack6 wants"),
+    ],
+)
+def test_an_archive_of_another_kind_is_a_problem(file: Path, options: dict[str, Any], problem: str) -> None:
+    made.archive(file.parent / "release/mirage-0.1.0-jetpack6.tar", **{"platform": "jetpack6", **options})
+    assert problem in of(file, "north-gate").problems[0]
+    assert of(file, "north-yard").problems == ()
+
+
+def test_an_archive_that_is_not_there_or_no_archive_is_a_problem(file: Path) -> None:
+    archive = file.parent / "release/mirage-0.1.0-jetpack6.tar"
+    archive.write_bytes(b"a tar file")
+    assert "is no archive of a release" in of(file, "north-gate").problems[0]
+    archive.unlink()
+    assert "--platform jetpack6 -o releases` makes it" in of(file, "north-gate").problems[0]
+
+
+def test_without_the_key_that_signs_releases_nothing_is_clear(file: Path) -> None:
+    (file.parent / "pki/release.pub").unlink()
+    found = plan(load(file), file.parent).problems
+    assert "release.pub: no such file (release.key): `mirage deploy release-key` makes it" in found[0]
+    file.write_text(file.read_text("utf-8").replace('key = "pki/release.pub"', ""), "utf-8")
+    assert plan(load(file), file.parent).problems[0].startswith("release.key is not set")
 
 
 def test_a_device_that_cannot_know_itself_is_noted(file: Path) -> None:

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft4Validator
+from msgspec.structs import replace as struct_replace
 
 from edge import config as edge_config
+from edge import enrolment_config
+from edge.update import settings as update_settings
 from mirage.deploy.fleet import Fleet, load
 from mirage.deploy.materials import MaterialError, Materials, read_materials
 from mirage.deploy.seed import seed_of
@@ -20,7 +23,8 @@ from mirage.deploy.seeding import write_seeds
 from tests.deploy.fleets import CLAIM, EXAMPLE, fleet_folder, need, private_key
 from tests.deploy.schema import cloud_config_schema, cloud_init
 
-SECRET = Materials("CA\n", "CLOUD\n", CLAIM, "a radio's password")
+UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
+SECRET = Materials("CA\n", "CLOUD\n", CLAIM, "a radio's password", "RELEASES\n")
 
 
 def user_data(seed: dict[str, bytes]) -> dict[str, object]:
@@ -95,7 +99,6 @@ def test_addresses_are_as_the_fleet_file_says(fleet: Fleet) -> None:
     static = json.loads(seed_of(fleet, fleet.find("north-yard"), SECRET)["network-config"])
     assert static["ethernets"]["uplink"] == {
         "match": {"macaddress": "02:00:00:00:00:01"},
-        "optional": True,
         "dhcp4": False,
         "dhcp6": False,
         "addresses": ["10.0.0.21/24"],
@@ -142,6 +145,16 @@ def test_cloud_init_takes_the_user_data(
     data = user_data(seed)
     assert [error.message for error in Draft4Validator(schema).iter_errors(data)] == []
     assert list(Draft4Validator(schema).iter_errors({**data, "runcmd": 7}))  # the schema does look
+
+
+def test_cloud_init_takes_the_user_who_may_log_in(
+    fleet: Fleet, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    schema = cloud_config_schema(tmp_path_factory)
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ7x me@here"
+    known = struct_replace(fleet, access=struct_replace(fleet.access, ssh_keys=(key,)))
+    data = user_data(seed_of(known, known.device[0], SECRET))
+    assert [error.message for error in Draft4Validator(schema).iter_errors(data)] == []
 
 
 _RENDER = """
@@ -193,6 +206,7 @@ def test_a_private_key_goes_into_no_seed(tiny: Path, tmp_path: Path, name: str) 
         ("pki/cloud.pub", "hello", 0o644, "is no public key"),
         ("pki/cloud.pub", "x" * 70_000, 0o644, "is larger than"),
         ("pki/cloud.pub", "é", 0o644, "is no plain text"),
+        ("pki/release.pub", "hello", 0o644, "no public key"),
     ],
 )
 def test_a_wrong_file_is_named(
@@ -237,3 +251,65 @@ def test_seeds_on_disk_are_for_their_owner_only(tiny: Path, tmp_path: Path) -> N
     for path in output.rglob("*"):
         assert not path.stat().st_mode & 0o077, path
     assert list(write_seeds(fleet, fleet.device, tmp_path, output)) == said
+
+
+def test_the_device_enrols_by_what_its_seed_says(fleet: Fleet, tmp_path: Path) -> None:
+    gate = fleet.find("north-gate")
+    seed = seed_of(fleet, gate, SECRET)
+    file = tmp_path / "enrolment.toml"
+    file.write_text(written(seed)["/etc/mirage/enrolment.toml"]["content"], "utf-8")
+    found = enrolment_config.load(file)
+    assert (found.name, found.url) == ("acme/north/north-gate", fleet.cloud.enrolment)
+    pinned, claim = written(seed)["/etc/mirage/ca.pem"]["content"], written(seed)[str(found.claim)]["content"]
+    assert (found.ca, pinned, claim) == ("/etc/mirage/ca.pem", SECRET.ca, f"{SECRET.claim}\n")
+    started = user_data(seed)["runcmd"][-1]  # type: ignore[index]
+    assert started[:4] == ["systemctl", "enable", "--now", "--no-block"]
+    assert {"mirage-enrol.service", "mirage-renew.timer", "mirage-edge.service"} < set(started)
+
+
+def test_a_device_with_a_tpm_has_nothing_in_its_seed_that_lets_a_copy_enrol(
+    tiny: Path, tmp_path: Path
+) -> None:
+    known = f'id = "north-gate"\ntpm = "{"5a" * 32}"'
+    folder = fleet_folder(tmp_path, tiny, ('id = "north-gate"', known)).parent
+    fleet = load(folder / "fleet.toml")
+    (folder / "claims/north-gate.claim").unlink()
+    gate = fleet.find("north-gate")
+    materials = read_materials(fleet, gate, folder)
+    assert materials.claim is None
+    files = written(seed_of(fleet, gate, materials))
+    assert "/etc/mirage/claim" not in files
+    assert all(each["permissions"] == "0644" for each in files.values()), "no secrets"
+    file = tmp_path / "enrolment.toml"
+    file.write_text(files["/etc/mirage/enrolment.toml"]["content"], "utf-8")
+    found = enrolment_config.load(file)
+    assert (found.claim, found.tpm) == (None, "device:/dev/tpmrm0")
+    assert read_materials(fleet, fleet.find("north-yard"), folder).claim == CLAIM
+
+
+def test_the_device_updates_by_what_its_seed_says(fleet: Fleet, tmp_path: Path) -> None:
+    gate = fleet.find("north-gate")
+    seed = seed_of(fleet, gate, SECRET)
+    (tmp_path / "edge.toml").write_text(written(seed)["/etc/mirage/edge.toml"]["content"], "utf-8")
+    settings = edge_config.load(tmp_path / "edge.toml").update.settings
+    assert settings == "/etc/mirage/update.toml"
+    (tmp_path / "update.toml").write_text(written(seed)[settings]["content"], "utf-8")
+    found = update_settings.load(tmp_path / "update.toml")
+    assert (found.url, found.health_minutes, found.bytes_per_s) == (fleet.update.url, 10, 20_000)
+    assert written(seed)[found.key]["content"] == SECRET.release_key
+    assert (found.root, found.wishes) == ("/opt/mirage", "/var/lib/mirage/update")
+    started = user_data(seed)["runcmd"][-1]  # type: ignore[index]
+    units = {Path(each).name for each in UNITS.glob("mirage-update*")}
+    assert units < set(started)
+    assert len(units) == 4
+
+
+def test_a_device_without_a_place_or_a_key_for_releases_takes_none(fleet: Fleet, tmp_path: Path) -> None:
+    text = EXAMPLE.read_text("utf-8")
+    for line in ('url = "https://cloud.example.com:8444/v1/releases"', 'key = "pki/release.pub"'):
+        assert line in text
+        (tmp_path / "fleet.toml").write_text(text.replace(line, "#", 1), "utf-8")
+        seed = seed_of(load(tmp_path / "fleet.toml"), fleet.device[0], SECRET)
+        assert not {"/etc/mirage/update.toml", "/etc/mirage/release.pub"} & written(seed).keys()
+        assert "[update]" not in written(seed)["/etc/mirage/edge.toml"]["content"]
+        assert "mirage-update" not in str(user_data(seed)["runcmd"])

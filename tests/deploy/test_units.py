@@ -3,16 +3,25 @@
 import re
 import shutil
 import subprocess
+from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
-from mirage import edge_commands, export_commands
+from edge import tpm
+from edge.update import wishes
+from edge.update.settings import UpdateConfig
+from mirage import cloud_commands, edge_commands, export_commands
 from mirage.deploy import agent_settings
+from mirage.deploy.overlay import write_system
 
-UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+UNITS, BROKER = DEPLOY / "systemd", DEPLOY / "broker"
 SERVICES = ["mirage-edge.service", "mirage-engines.service"]
+UPDATE = ["mirage-update.service", "mirage-update-boot.service"]  # root's, from what is known to be good
+IDENTITY = ["mirage-enrol.service", "mirage-renew.service"]  # root's, as the key is
 
 
 def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -26,9 +35,11 @@ def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
     """Give the units with programs that are here."""
-    for unit in UNITS.glob("*.service"):
+    kinds = [UNITS.glob(f"*.{kind}") for kind in ("service", "timer", "path")]
+    for unit in [*chain.from_iterable(kinds), *BROKER.glob("*.service")]:
         text = unit.read_text("utf-8")
-        for program in ("/opt/mirage/current/bin/mirage", "/usr/lib/mirage/first-boot", "/usr/bin/flock"):
+        mirages = ("/opt/mirage/current/bin/mirage", "/opt/mirage/committed/bin/mirage")
+        for program in (*mirages, "/usr/lib/mirage/first-boot", "/usr/bin/flock"):
             text = text.replace(program, "/bin/true")
         (tmp_path / unit.name).write_text(text, "utf-8")
     return tmp_path
@@ -45,11 +56,11 @@ def settings(unit: str) -> dict[str, list[str]]:
 
 
 def test_systemd_has_nothing_to_say_about_the_units(units: Path) -> None:
-    found = analyze("verify", *sorted(units.glob("*.service")))
+    found = analyze("verify", *sorted(units.glob("mirage-*")))
     assert (found.returncode, found.stderr.strip()) == (0, "")
 
 
-@pytest.mark.parametrize("unit", SERVICES)
+@pytest.mark.parametrize("unit", [*SERVICES, *IDENTITY, *UPDATE])
 def test_the_exposure_is_at_most_3(units: Path, unit: str) -> None:
     found = analyze("security", "--offline=true", units / unit)
     if "unrecognized option" in found.stderr:
@@ -74,6 +85,13 @@ def test_the_agent_gets_its_key_from_where_it_was_made_and_its_settings_agree() 
     assert {"char-video4linux rw", "char-drm rw"} < set(edge["DeviceAllow"])
 
 
+def test_many_orders_in_an_hour_leave_the_path_unit_listening() -> None:
+    update = settings("mirage-update.service")
+    assert update["StartLimitIntervalSec"] == ["0"]  # a service at its limit takes its path unit down
+    assert "StartLimitBurst" not in update
+    assert int(update["RestartSec"][0]) >= 60
+
+
 def test_the_units_call_commands_that_there_are() -> None:
     assert "run" in get_command(edge_commands.app).commands  # type: ignore[attr-defined]
     assert "engine" in get_command(export_commands.app).commands  # type: ignore[attr-defined]
@@ -82,6 +100,36 @@ def test_the_units_call_commands_that_there_are() -> None:
     assert "flock --exclusive" in engines
     bundle = f"{agent_settings.BUNDLES}/{agent_settings.BUNDLE}"
     assert f"mirage export engine {bundle} --cache {agent_settings.STATE}/engines" in engines
+
+
+@pytest.mark.parametrize(("unit", "verb"), [(IDENTITY[0], "enrol"), (IDENTITY[1], "renew")])
+def test_the_identity_is_made_and_renewed_where_the_agent_looks(unit: str, verb: str) -> None:
+    found = settings(unit)
+    assert f"mirage edge {verb} --config {agent_settings.ETC}/enrolment.toml" in found["ExecStart"][0]
+    assert verb in get_command(edge_commands.app).commands  # type: ignore[attr-defined]
+    assert found["StateDirectory"] == [Path(agent_settings.IDENTITY).name]
+    assert found["StateDirectoryMode"] == ["0711"], "the agent, who is not root, reads the certificate"
+    assert "User" not in found
+
+
+def test_the_agent_waits_for_the_enrolment_and_a_refused_claim_is_not_tried_again() -> None:
+    enrol = settings("mirage-enrol.service")
+    assert enrol["Before"] == ["mirage-edge.service"]
+    assert enrol["RestartPreventExitStatus"] == ["2"]
+    assert enrol["ReadWritePaths"] == [agent_settings.ETC], "the claim is removed there"
+
+
+def test_enrolment_reaches_the_tpm_and_no_other_device() -> None:
+    enrol = settings("mirage-enrol.service")
+    assert (enrol["DevicePolicy"], enrol["DeviceAllow"]) == (["closed"], ["/dev/tpmrm0 rw"])
+    assert "PrivateDevices" not in enrol, "it would hide the TPM"
+    assert tpm.DEVICE == "device:/dev/tpmrm0"
+
+
+def test_the_brokers_lists_are_kept_by_a_command_that_there_is() -> None:
+    text = (BROKER / "mirage-broker-sync.service").read_text("utf-8")
+    assert "mirage cloud broker-sync --config" in text
+    assert "broker-sync" in get_command(cloud_commands.app).commands  # type: ignore[attr-defined]
 
 
 def test_the_users_and_groups_of_the_units_are_made(tmp_path: Path) -> None:
@@ -102,3 +150,42 @@ def test_a_restart_loop_ends() -> None:
     burst, pause = int(edge["StartLimitBurst"][0]), int(edge["RestartSec"][0])
     assert edge["StartLimitIntervalSec"] == ["1h"]
     assert burst * (pause + int(edge["TimeoutStartSec"][0])) < 3600
+
+
+@pytest.mark.parametrize("unit", UPDATE)
+def test_the_updater_runs_from_what_is_known_to_be_good(unit: str) -> None:
+    found = settings(unit)
+    command = found["ExecStart"][0]
+    assert command.startswith("/opt/mirage/committed/bin/mirage edge update "), "never what is being tried"
+    assert f"--config {agent_settings.ETC}/update.toml" in command
+    assert ("--boot" in command) == (unit == UPDATE[1])
+    assert "update" in get_command(edge_commands.app).commands  # type: ignore[attr-defined]
+    assert found["ReadWritePaths"] == ["/opt/mirage"], "what the agent may write, root only reads"
+    assert "User" not in found
+
+
+def test_what_was_cut_off_is_settled_before_the_agent_starts_and_not_by_the_network() -> None:
+    boot = settings(UPDATE[1])
+    assert set(boot["Before"][0].split()) == {"mirage-edge.service", "mirage-engines.service"}
+    assert boot["PrivateNetwork"] == ["yes"]
+    assert UPDATE[1] in settings(UPDATE[0])["After"][0].split()
+    assert settings(UPDATE[0])["Type"] == ["exec"], "a boot does not wait for a download"
+
+
+def test_what_the_agent_wants_starts_the_updater() -> None:
+    wanted = Path(UpdateConfig("https://localhost").wishes) / wishes.WANTED
+    assert settings("mirage-update.path")["PathChanged"] == [str(wanted)]
+    assert wanted.is_relative_to(agent_settings.STATE)
+    assert settings(UPDATE[0])["SupplementaryGroups"] == settings("mirage-edge.service")["User"]
+
+
+def test_enrolment_owns_the_tpm_whatever_debian_says(tmp_path: Path) -> None:
+    """Debian's 60-tpm-udev.rules gives it to user tss; a service without rights is no other user's friend."""
+    write_system(DEPLOY, tmp_path)
+    [rules] = (tmp_path / "usr/lib/udev/rules.d").iterdir()
+    assert rules.name > "60-tpm-udev.rules"
+    [(pattern, owner)] = re.findall(r'KERNEL=="([^"]+)", OWNER="(\w+)"', rules.read_text("utf-8"))
+    device, rights = settings("mirage-enrol.service")["DeviceAllow"][0].split()
+    assert fnmatchcase(Path(device).name, pattern)
+    assert (owner, rights) == ("root", "rw")
+    assert settings("mirage-enrol.service")["CapabilityBoundingSet"] == [""]

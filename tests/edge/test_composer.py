@@ -169,3 +169,29 @@ def test_the_receiver_sees_the_segments_through_the_packets(planes: int) -> None
             assert held.tokens is not None
             assert np.array_equal(held.tokens[:planes], TOKENS[index][:planes])
             assert (held.tokens[planes:] == UNKNOWN).all()
+
+
+@pytest.mark.parametrize("still", [False, True])
+@pytest.mark.parametrize("cut", [False, True])
+def test_no_packet_has_more_planes_than_the_sender_allows(still: bool, cut: bool) -> None:  # noqa: FBT001 -- cases
+    motion = None if still else Motion(objects=(ObjectMotion(0.5, 0.5, 0.2, 0.2, 0.1, 0.0),))
+    scene = replace(SEGMENT, still=still, cut=cut, motion=motion, duration_ms=10_000)
+    composer, held = Composer(CODEC, 8, still_bytes=10_000), None
+    composer.adopt(8, 10_000, most_planes=6)
+    deepest = list[int]()
+    for at in range(4):
+        held = CODEC.resolve(composer.compose(later(scene, at * 10_000)), held)
+        assert held.memory is not None
+        deepest.append(int(held.memory.depth.max()))
+    assert max(deepest) == 6
+
+
+def test_what_binds_the_receiver_is_in_every_packet_and_counts() -> None:
+    still = replace(SEGMENT, still=True, motion=None, duration_ms=10_000)
+    composer = Composer(CODEC, 4, still_bytes=200)
+    composer.adopt(4, 200, binding=b"\x10")
+    packets = [composer.compose(later(still, at * 10_000)) for at in range(5)]
+    assert {packet.layers[Layer.POLICY] for packet in packets} == {b"\x10"}
+    assert len(bytes(packets[0])) <= 200
+    composer.adopt(4, 200)
+    assert Layer.POLICY not in composer.compose(later(still, 50_000)).layers

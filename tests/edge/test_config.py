@@ -50,8 +50,15 @@ def test_a_captioner_may_search_with_beams(tmp_path: Path) -> None:
         ("[encode]\nthreads = 'many'", "encode.threads"),
         ("[encode]\nbeams = 0", "encode.beams"),
         ("[telemetry]\nevery_s = 60", "telemetry"),
+        ("[sender]\nfacse = 'redact'", "[sender] has no key 'facse': did you mean faces"),
+        ("[sender]\npreset = 'secret'", "secret"),
+        ("[sender]\nlayers = ['appearance-detail']", "appearance-tokens, which it refines"),
+        ("[sender]\nlayers = ['motion']\n[network]\nlayers = ['caption']", "nothing in common"),
+        ("[network]\nlatency_ms = 20", "network.latency_ms"),
+        ('[[camera]]\nname = "side"\nsource = "x.mp4"\nzones = [{ box = [1, 0, 0, 1] }]', "left, top"),
         ('[[camera]]\nname = "door"\nsource = "again.mp4"', "not all different"),
         ('[[camera]]\nname = "birth"\nsource = "x.mp4"', "'birth' is reserved"),
+        ('[[camera]]\nname = "-"\nsource = "x.mp4"', "'-' has neither a letter nor a digit"),
         ('[[camera]]\nname = "Front Door"\nsource = "x.mp4"', "Front Door"),
         ('[[camera]]\nname = "side"', "source"),
         ("[encode", "']'"),
@@ -108,8 +115,25 @@ def test_files_of_keys_are_relative_to_the_settings_file_but_credentials(tmp_pat
         ("[network]\nbytes_per_s = 0", "network.bytes_per_s"),
         ("[network]\nburst_bytes = 10", "network.burst_bytes"),
         ("[network]\nbits = 10", "bits"),
+        ("[metrics]\nport = 0", "metrics.port"),
+        ("[meter]\nshare = 0.03", "meter.share"),
+        ('[meter]\npreset = "fastest"', "meter.preset"),
     ],
 )
 def test_a_setting_of_the_link_that_cannot_be_used_is_named(tmp_path: Path, broker: str, key: str) -> None:
     with pytest.raises(ConfigError, match=key):
         config_of(tmp_path, 8883, tmp_path, CAMERAS, broker=broker)
+
+
+def test_what_a_preset_says_gives_way_to_the_keys_beside_it(tmp_path: Path) -> None:
+    more = '[sender]\npreset = "private"\nplanes = 8\n[sender.receiver]\nkeep_days = 3'
+    sender = config_of(tmp_path, 1883, tmp_path, CAMERAS, more).sender
+    assert (sender.planes, sender.faces, sender.receiver.keep_days) == (8, "redact", 3)
+    assert sender.receiver.viewers == "operator"
+
+
+def test_zones_stay_with_their_camera(tmp_path: Path) -> None:
+    zoned = '[[camera]]\nname = "hall"\nsource = "hall.mp4"\nzones = [{ box = [0.0, 0.0, 0.5, 1.0] }]'
+    config = config_of(tmp_path, 1883, tmp_path, CAMERAS, zoned)
+    assert [len(camera.zones) for camera in config.camera] == [0, 0, 1]
+    assert config.camera[2].source == str(tmp_path / "hall.mp4")

@@ -18,7 +18,7 @@ def test_the_first_failure_is_raised_when_all_have_ended() -> None:
     crew = Crew()
 
     def wait() -> None:
-        crew.failed.wait(5)
+        crew.failed.wait(60)
 
     def fail() -> None:
         raise ValueError("out of order")

@@ -1,9 +1,12 @@
 """The doctor: everything is tried, and what fails is said in one line."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from structlog.testing import capture_logs
 
 pytest.importorskip("onnx", reason="onnx is not installed: it writes the graphs of these tests")
@@ -12,11 +15,14 @@ from edge.config import Config, load
 from edge.doctor import Finding, examine
 from edge.engine import INDEX, EngineCache
 from edge.engine_build import Order, deliver
+from edge.privacy import detectors
+from edge.privacy.model_files import PackagedFile
 from edge.profile import Plan
 from edge.spool import Spool
 from mirage.demo.broker import LoopbackBroker, free_port
 from tests.edge.bundles import DECODER, GRAPHS, write_running_bundle
 from tests.edge.films import panned, texture, write_film
+from tests.edge.privacy.detecting import magenta_bundle
 from tests.edge.settings import config_of, write_config
 from tests.edge.workshop import HOST, StandIn, forbid
 from wire.bundle import Bundle
@@ -36,11 +42,51 @@ def test_a_device_where_everything_works_is_healthy(
         "software", "opencv", "onnxruntime", "gpu", "bundle", "models",
         "graph sender/encoder_model.onnx", "graph sender/decoder_model_merged.onnx",
         "graph sender/appearance_encoder.onnx", "spool", "envelope", "broker",
-        "camera door",
+        "sensors", "camera door",
     ]  # fmt: skip
     assert re.fullmatch(r"\w+, \d+\.\d ms", found["graph sender/encoder_model.onnx"].detail)
     assert re.fullmatch(r"\w+, \d+\.\d ms a step", found["graph sender/decoder_model_merged.onnx"].detail)
     assert "320x180 at 25 frames/s, file of 0.2 s" in found["camera door"].detail
+
+
+def test_updates_are_looked_at_where_they_are_set_up(tmp_path: Path, tiny: Path) -> None:
+    settings = '[update]\nsettings = "update.toml"'
+    config = config_of(tmp_path, free_port(), tiny, {"door": "none.mp4"}, settings)
+    assert "update.toml: No such file" in by_name(examine(config))["updates"].detail
+    (tmp_path / "update.toml").write_text('[update]\nurl = "https://localhost/releases"\nroot = "opt"\n')
+    assert "release.pub: No such file" in by_name(examine(config))["updates"].detail
+    (tmp_path / "release.pub").write_text("hello")
+    assert "no public key" in by_name(examine(config))["updates"].detail
+    key = Ed25519PrivateKey.generate().public_key()
+    (tmp_path / "release.pub").write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    found = by_name(examine(config))["updates"]
+    assert (found.ok, found.detail) == (True, "https://localhost/releases; last: none")
+
+
+def test_redactions_are_tried_and_what_is_missing_is_named(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = PackagedFile("mirage-no-such-package", "1.0", "faces.onnx", "0" * 64)
+    monkeypatch.setattr(detectors, "CENTERFACE", missing)
+    more = '[sender]\nfaces = "redact"\npeople = "redact"\nwords = ["gender"]'
+    found = by_name(examine(config_of(tmp_path, free_port(), tiny, {"door": "none.mp4"}, more)))
+    assert not found["redaction of faces"].ok
+    assert "pip install --no-deps mirage-no-such-package==1.0" in found["redaction of faces"].detail
+    assert "[detectors.people]" in found["redaction of people"].detail
+    assert found["sender"].ok
+    assert "cameras are looked at now" in found["sender"].detail
+
+
+def test_a_redaction_that_works_says_how_long_it_takes(tmp_path: Path, tiny: Path) -> None:
+    config = config_of(
+        tmp_path,
+        free_port(),
+        magenta_bundle(tiny, tmp_path / "b"),
+        {"door": "none.mp4"},
+        '[sender]\npeople = "redact"',
+    )
+    found = by_name(examine(config))
+    assert re.fullmatch(r"\d+ ms a frame, of which there are 8 a second", found["redaction of people"].detail)
 
 
 def test_everything_that_fails_is_named_in_one_line(tmp_path: Path) -> None:
@@ -53,6 +99,15 @@ def test_everything_that_fails_is_named_in_one_line(tmp_path: Path) -> None:
     assert f"127.0.0.1:{port}" in broken["broker"]
     assert "letter.mp4: not a video" in broken["camera door"]
     assert not any("\n" in detail for detail in broken.values())
+
+
+def test_what_the_comparison_with_video_lacks_is_named(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    config = config_of(tmp_path, free_port(), tiny, {"door": "gone.mp4"}, "[meter]\nenabled = true")
+    found = by_name(examine(config))["meter"]
+    assert (found.ok, "mirage-video[meter]" in found.detail) == (False, True)
 
 
 def test_looking_at_a_device_makes_no_spool(tmp_path: Path, tiny: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_file_waits_until_there_is_room() -> None:
     waiting.join(0.1)
     assert waiting.is_alive()
     first = inbox.take()
-    waiting.join(5)
+    waiting.join(60)
     assert isinstance(first, Captured)
     assert (inbox.dropped, first.raw.start_ms, starts(inbox)) == (0, 0, [2000])
 
@@ -73,7 +73,7 @@ def test_closing_lets_a_waiting_file_go() -> None:
     waiting = threading.Thread(target=inbox.put, args=(captured(2000),), kwargs={"live": False})
     waiting.start()
     inbox.close()
-    waiting.join(5)
+    waiting.join(60)
     assert not waiting.is_alive()
     assert starts(inbox) == [0]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cloud.authority import server_certificate
-from edge.link import Address, Link, LinkError
+from edge.address import Address
+from edge.link import Link, LinkError
 from edge.message import Message
 from edge.tls import Tls, TlsError
 from mirage.demo.broker import LoopbackBroker
@@ -139,6 +140,7 @@ def test_a_broker_without_tls_is_not_trusted_with_anything(pki: Pki) -> None:
 
 def test_files_that_have_gone_are_named_at_the_next_connection(pki: Pki) -> None:
     tls = tls_of(pki)
+    assert tls.certificate is not None
     Path(tls.certificate).unlink()
     with pytest.raises(TlsError, match=f"{tls.certificate}: No such file"):
         tls.context()

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+import edge.session
+from edge.address import Address
 from edge.allowance import Limits
 from edge.budget import Budget
 from edge.commands import Arguments, Commands
-from edge.link import Address
+from edge.feed import RESEND_S
 from edge.session import LIFETIME_FRAMES, SealedSession
 from edge.spool import Spool
 from edge.uplink import Parts, Uplink
@@ -34,14 +36,20 @@ class Device:
     """A sealed uplink, and what is asked of it."""
 
     def __init__(
-        self, port: int, spool: Spool, secrets: Secrets, frames: int = LIFETIME_FRAMES, answer_s: float = 30.0
+        self,
+        port: int,
+        spool: Spool,
+        secrets: Secrets,
+        frames: int = LIFETIME_FRAMES,
+        answer_s: float = 30.0,
+        resend_s: float = RESEND_S,
     ) -> None:
         self.dropped = 0
         self.pings = 0
         session = SealedSession(secrets.keys, TOPICS, spool.boot_id, os.urandom, lifetime_frames=frames)
         self.commands = Commands({"ping": self._ping})
         watch = Watch(spool, lambda: self.dropped, lambda: False)
-        parts = Parts(session, Budget(Limits()), self.commands, watch)
+        parts = Parts(session, Budget(Limits()), self.commands, watch, resend_s)
         address = Address("127.0.0.1", port, answer_s=answer_s)
         self.uplink = Uplink(address, TOPICS, spool, birth_of(spool, "door"), parts)
 
@@ -80,7 +88,8 @@ def test_packets_arrive_sealed_under_the_key_in_the_signed_birth(
     assert len(frames) >= 4
     assert not any(b"seen" in frame for frame in frames)
     assert {read_header(frame).key_id for frame in frames} == {cloud.births[-1].key_id}
-    assert len(frames[0]) - len(packet(0)) <= 3 + 16
+    first = next(payload for topic, payload in cloud.frames if topic == SEM)
+    assert len(first) - len(packet(0)) <= 3 + 16
 
 
 def test_each_connection_has_its_own_key_and_no_nonce_comes_twice(
@@ -104,6 +113,36 @@ def test_each_connection_has_its_own_key_and_no_nonce_comes_twice(
     nonces += last.nonces
     assert len(nonces) == len(set(nonces))
     last.close()
+
+
+def sent_again(broker: LoopbackBroker, spool: Spool, secrets: Secrets) -> Cloud:
+    """Give a cloud that has had a packet four times and acknowledged it then."""
+    cloud = Cloud(broker.port, secrets=secrets)
+    cloud.acknowledges = False
+    fill(spool, 0)
+    with capture_logs(), at_work(Device(broker.port, spool, secrets, resend_s=0.2)):
+        wait_for(lambda: len([topic for topic, _ in cloud.frames if topic == SEM]) >= 4)
+        cloud.acknowledges = True
+        wait_for(lambda: spool.backlog().packets == 0)
+    cloud.close()
+    return cloud
+
+
+def test_what_is_sent_again_soon_keeps_its_key_and_says_the_same_birth_again(
+    broker: LoopbackBroker, spool: Spool, secrets: Secrets
+) -> None:
+    cloud = sent_again(broker, spool, secrets)
+    assert len({birth.key_id for birth in cloud.births}) == 1
+    assert len({payload for topic, payload in cloud.frames if topic == TOPICS.birth}) == 1
+    assert len(cloud.births) >= 3
+
+
+def test_what_is_sent_again_after_a_while_has_another_key(
+    broker: LoopbackBroker, spool: Spool, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge.session, "REST_S", 0.0)
+    cloud = sent_again(broker, spool, secrets)
+    assert len({birth.key_id for birth in cloud.births}) >= 3
 
 
 def test_a_key_that_has_sealed_enough_is_replaced_within_the_connection(
@@ -281,9 +320,10 @@ def test_a_device_tells_how_it_is_when_it_connects_and_when_something_is_wrong(
         wait_for(lambda: len(cloud.records) == 1)
         device.dropped = 3
         wait_for(lambda: len(cloud.records) == 2)
-    first, second = cloud.records
+    first, second, last = cloud.records
     assert (set(first.alarms), set(second.alarms)) == (set(), {Alarm.OVERLOADED})
-    assert second.dropped == 3
+    assert (second.dropped, last.dropped) == (3, 3)
+    assert last.spent  # what went out since the alarm
     assert spool.backlog().waiting == 0
 
 

@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 from edge import spool_file
 from edge.reserve import RESERVE_BYTES
 from edge.spool import RETRY_S, Spool, SpoolError
-from edge.spool_file import KEPT, VERSION
+from edge.spool_file import VERSION
+from edge.spool_replacement import KEPT, replacement_of
 from tests.edge.spooling import body_of, damaged_names, fill, stripped, waiting
 from wire.documents import AckWatermark
 from wire.gap import GapReason
@@ -305,7 +306,7 @@ def test_damage_while_it_runs_is_repaired_while_it_runs(path: Path) -> None:
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_kill_while_a_file_is_replaced_is_finished_at_the_next_start(path: Path, *, moved: bool) -> None:
     boot = written(path, 5)
-    path.rename(spool_file.replacement_of(path))
+    path.rename(replacement_of(path))
     if not moved:
         path.with_name("spool.db-wal").write_bytes(b"of the file that was moved already")
     spool = Spool(path)
@@ -315,7 +316,7 @@ def test_a_kill_while_a_file_is_replaced_is_finished_at_the_next_start(path: Pat
 
 def test_a_replacement_that_was_not_finished_is_not_used(path: Path) -> None:
     boot = written(path, 5)
-    spool_file.replacement_of(path).write_bytes(b"")
+    replacement_of(path).write_bytes(b"")
     spool = Spool(path)
     assert waiting(spool)[0].keys() == {(boot, sequence) for sequence in range(5)}
     spool.close()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from edge.link import Address, Link, LinkError
+from edge.address import Address
+from edge.link import Link, LinkError
 from edge.message import Message
 from edge.spool import Spool
 from edge.uplink import Parts, Uplink
@@ -62,7 +63,7 @@ def running(uplink: Uplink, drain_s: float = DRAIN_S) -> Iterator[threading.Even
         yield finish
     finally:
         finish.set()
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
 
 

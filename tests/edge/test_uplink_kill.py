@@ -12,11 +12,11 @@ from pathlib import Path
 import structlog
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from edge.address import Address
 from edge.allowance import Limits
 from edge.budget import Budget
 from edge.commands import Commands
 from edge.keys import Keys
-from edge.link import Address
 from edge.session import SealedSession
 from edge.spool import Spool
 from edge.uplink import Parts, Uplink
@@ -81,7 +81,7 @@ def test_a_killed_device_loses_nothing_and_seals_nothing_twice_alike(
     thread.start()
     wait_for(lambda: spool.backlog().waiting == 0, 60)
     finish.set()
-    thread.join(30)
+    thread.join(60)
     for boot, last in appended.items():
         known = cloud.sequences(boot)
         assert known[: last + 1] == list(range(last + 1)), "what was appended arrives"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from edge.address import Address
 from edge.allowance import Limits, Standing
 from edge.budget import Budget
 from edge.commands import Commands
-from edge.link import Address
 from edge.session import PlainSession
 from edge.spool import Spool
 from edge.uplink import Parts, Uplink

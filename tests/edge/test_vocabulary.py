@@ -89,3 +89,21 @@ def test_an_unknown_decoder_is_named(tmp_path: Path) -> None:
     path.write_text(json.dumps({"model": {"vocab": {"a": 0}}, "decoder": {"type": "CTC"}}))
     with pytest.raises(BundleError, match="CTC"):
         Vocabulary.from_file(path)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "tokens", "pieces"),
+    [
+        (None, ["a", "dog"], [" a", " dog"]),
+        ({"type": "WordPiece", "prefix": "##"}, ["play", "##ing"], [" play", "ing"]),
+        ({"type": "ByteLevel"}, ["Ġdog", "s"], [" dog", "s"]),
+        ({"type": "Metaspace", "replacement": "\u2581"}, ["\u2581dog", "s"], [" dog", "s"]),
+    ],
+)
+def test_a_piece_begins_with_a_space_where_a_word_begins(
+    decoder: dict[str, str] | None, tokens: list[str], pieces: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "tokenizer.json"
+    model = {"vocab": {token: number for number, token in enumerate(tokens)}}
+    path.write_text(json.dumps({"model": model, "decoder": decoder}))
+    assert list(Vocabulary.from_file(path).pieces().values()) == pieces

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from edge.sensors import Readings
 from edge.spool import Spool
-from edge.watch import OVERLOADED_S, PERIOD_S, Watch
+from edge.times import EncodeTimes
+from edge.watch import OVERLOADED_S, PERIOD_S, Figures, Watch
 from tests.edge.spooling import fill
 from wire.telemetry import Alarm, Telemetry
 
@@ -96,3 +98,26 @@ def test_a_damaged_spool_is_an_alarm(tmp_path: Path, device: Device) -> None:
     assert record is not None
     assert record.alarms == {Alarm.SPOOL_DAMAGED}
     spool.close()
+
+
+def test_a_minute_says_how_long_it_was_what_encoding_took_and_how_hot_it_is(spool: Spool) -> None:
+    times = EncodeTimes()
+    figures = Figures(-100.0, times, lambda: Readings(61.6, 9.44))
+    watch = Watch(spool, lambda: 0, lambda: False, figures)
+    first = watch.due(0.0)
+    times.add(0.2)
+    times.add(0.4)
+    second, last = watch.due(60.0), watch.now(75.0)
+    assert first is not None
+    assert second is not None
+    assert [(each.uptime_s, each.span_s) for each in (first, second, last)] == [
+        (100, 1),
+        (160, 60),
+        (175, 15),
+    ]
+    assert [(each.encode_ms, each.encode_most_ms) for each in (first, second, last)] == [
+        (0, 0),
+        (300, 400),
+        (0, 0),
+    ]
+    assert (second.temperature_c, second.power_dw) == (62, 94)

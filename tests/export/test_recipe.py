@@ -47,7 +47,7 @@ def test_a_recipe_names_models_and_leaves_the_rest_to_defaults(tmp_path: Path) -
         (f'revision = "{REVISION}"', "", "needs its revision"),
         (REVISION, "main", "a commit of 40 hex digits"),
         ("[appearance]", "[appearence]", "appearence"),
-        ('model = "./tokenizer"', 'model = "./tokenizer"\ninput_pixels = 3', r"input_pixels.*appearance"),
+        ('model = "./tokenizer"', 'model = "./tokenizer"\ninput_pixels = 3', r"input_pixels.*input_px"),
         ('model = "./tokenizer"', 'model = "./tokenizer"\ninput_px = 0', r"appearance\.input_px"),
         ('model = "owner/captioner"', 'model = "owner/captioner"\nweights = "a.bin"', "a model of this part"),
         ("[renderer.options]", '[renderer]\nbackend = "preview"\n[renderer.options]', "renderer"),

@@ -22,6 +22,8 @@ COMMANDS = [
     ["deploy", "plan"],
     ["deploy", "seed"],
     ["deploy", "flash"],
+    ["subscribe"],
+    ["bridge", "home-assistant"],
     ["bench", "wire"],
     ["bench", "demo"],
     ["bench", "render"],
@@ -77,6 +79,9 @@ def test_errors_name_the_file_and_stay_on_one_line() -> None:
         == "/a: No such file or directory"
     )
     assert errors.one_line(errors.InputError("two\nlines")) == "two lines"
+    assert errors.one_line(errors.OutputError("a board said \x1b[2J\x9b1m\u202e")) == (
+        "a board said \ufffd[2J\ufffd1m\ufffd"
+    )
     assert "cv2 is not installed" in errors.one_line(ModuleNotFoundError(name="cv2"))
     assert "[edge,cpu,cloud,export]" in errors.one_line(ModuleNotFoundError(name="torch.nn"))
     assert "[cloud,gpu]" in errors.one_line(ModuleNotFoundError(name="diffusers.models"))

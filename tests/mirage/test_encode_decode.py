@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,11 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.conftest import write_video
+
 Mirage = Callable[..., subprocess.CompletedProcess[str]]
 MakeVideo = Callable[..., Path]
+Recorded = Callable[[int], Path]
 
 ENCODED = {
     "source",
@@ -38,10 +42,14 @@ DECODED = {
     "render_s_per_segment",
     "seam_mean",
     "seam_worst",
+    "refused",
 }
 
 
-@pytest.fixture
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
 def mirage(tiny: Path) -> Mirage:
     """Run a command with the shipped bundle."""
 
@@ -50,6 +58,27 @@ def mirage(tiny: Path) -> Mirage:
         return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
     return run
+
+
+@pytest.fixture(scope="module")
+def clips(mirage: Mirage, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """Encode a clip of so many frames, once for all that only need one."""
+    folder: Path = tmp_path_factory.mktemp("clips")
+
+    def recorded(frames: int) -> Path:
+        made = folder / f"{frames}.mrg"
+        if not made.exists():
+            video = write_video(folder / f"{frames}.mp4", frames)
+            assert mirage("encode", video, "-o", made).returncode == 0
+        return made
+
+    return recorded
+
+
+@pytest.fixture
+def recorded(clips: Recorded, tmp_path: Path) -> Recorded:
+    """Give a clip of so many frames as `clip.mrg`, which may be written to."""
+    return lambda frames: Path(shutil.copy(clips(frames), tmp_path / "clip.mrg"))
 
 
 def refused(result: subprocess.CompletedProcess[str], *mentions: object) -> None:
@@ -115,10 +144,8 @@ def test_decode_gives_the_duration_of_the_source(
     assert (report["width"] > report["height"]) == (width > height)
 
 
-def test_decode_is_deterministic_for_a_seed(mirage: Mirage, make_video: MakeVideo, tmp_path: Path) -> None:
-    encoded = tmp_path / "clip.mrg"
-    assert mirage("encode", make_video(frames=30), "-o", encoded).returncode == 0
-    outputs = []
+def test_decode_is_deterministic_for_a_seed(mirage: Mirage, recorded: Recorded, tmp_path: Path) -> None:
+    encoded, outputs = recorded(30), []
     for name, seed in (("a", 5), ("b", 5)):
         output = tmp_path / f"{name}.mp4"
         assert mirage("decode", encoded, "-o", output, "--seed", seed).returncode == 0
@@ -128,10 +155,9 @@ def test_decode_is_deterministic_for_a_seed(mirage: Mirage, make_video: MakeVide
 
 
 def test_decode_measures_the_seams_between_segments(
-    mirage: Mirage, make_video: MakeVideo, tmp_path: Path
+    mirage: Mirage, make_video: MakeVideo, recorded: Recorded, tmp_path: Path
 ) -> None:
-    encoded, dream = tmp_path / "clip.mrg", tmp_path / "dream.mp4"
-    assert mirage("encode", make_video(frames=10), "-o", encoded).returncode == 0
+    encoded, dream = recorded(5), tmp_path / "dream.mp4"
     alone = json.loads(mirage("decode", encoded, "-o", dream, "--json").stdout)
     assert (alone["seam_mean"], alone["seam_worst"]) == (None, None), "there is no border in one segment"
     encoded_again = mirage("encode", make_video(frames=50), "-o", encoded, "--segment-ms", 500)
@@ -156,7 +182,8 @@ def test_decode_does_as_the_receiver_wishes(mirage: Mirage, make_video: MakeVide
     digest = hashlib.sha256(anchor.read_bytes()).hexdigest()
     assert policy == {
         "long_side_px": 64, "steps": 2, "fps": 10.0, "frames": 9, "guidance": 3.0,
-        "style_prompt": "dusk", "negative_prompt": "text", "anchors": [digest, digest],
+        "style_prompt": "dusk", "negative_prompt": "text", "anchors": [digest],
+        "planes": None, "stand_in": None,
     }  # fmt: skip
 
 
@@ -171,10 +198,9 @@ def test_decode_does_as_the_receiver_wishes(mirage: Mirage, make_video: MakeVide
     ],
 )
 def test_a_wish_that_cannot_be_met_is_refused(
-    mirage: Mirage, make_video: MakeVideo, tmp_path: Path, wish: tuple[str, object], mention: str
+    mirage: Mirage, recorded: Recorded, tmp_path: Path, wish: tuple[str, object], mention: str
 ) -> None:
-    encoded, dream = tmp_path / "clip.mrg", tmp_path / "dream.mp4"
-    assert mirage("encode", make_video(frames=5), "-o", encoded).returncode == 0
+    encoded, dream = recorded(5), tmp_path / "dream.mp4"
     option, value = wish
     given = tmp_path / value if isinstance(value, str) else value
     refused(mirage("decode", encoded, "-o", dream, option, given), mention)
@@ -225,9 +251,8 @@ def test_encode_does_not_overwrite_its_input(mirage: Mirage, make_video: MakeVid
     assert video.read_bytes() == before
 
 
-def test_decode_does_not_overwrite_its_input(mirage: Mirage, make_video: MakeVideo, tmp_path: Path) -> None:
-    recording = tmp_path / "clip.mrg"
-    mirage("encode", make_video(), "-o", recording)
+def test_decode_does_not_overwrite_its_input(mirage: Mirage, recorded: Recorded) -> None:
+    recording = recorded(5)
     before = recording.read_bytes()
     refused(mirage("decode", recording, "-o", recording), recording)
     assert recording.read_bytes() == before
@@ -235,13 +260,11 @@ def test_decode_does_not_overwrite_its_input(mirage: Mirage, make_video: MakeVid
 
 @pytest.mark.parametrize("command", ["encode", "decode"])
 def test_a_pipe_is_not_replaced_by_a_file(
-    mirage: Mirage, make_video: MakeVideo, tmp_path: Path, command: str
+    mirage: Mirage, make_video: MakeVideo, recorded: Recorded, tmp_path: Path, command: str
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    recording = tmp_path / "clip.mrg"
-    mirage("encode", make_video(), "-o", recording)
-    refused(mirage(command, recording if command == "decode" else make_video(), "-o", pipe), pipe)
+    refused(mirage(command, recorded(5) if command == "decode" else make_video(), "-o", pipe), pipe)
     assert pipe.is_fifo()
 
 
@@ -253,10 +276,9 @@ def test_planes_that_the_bundle_has_not_are_refused(
 
 
 def test_a_recording_cut_at_any_byte_is_not_decoded(
-    mirage: Mirage, make_video: MakeVideo, tmp_path: Path
+    mirage: Mirage, recorded: Recorded, tmp_path: Path
 ) -> None:
-    encoded, output = tmp_path / "clip.mrg", tmp_path / "dream.mp4"
-    assert mirage("encode", make_video(frames=5), "-o", encoded).returncode == 0
+    encoded, output = recorded(5), tmp_path / "dream.mp4"
     whole = encoded.read_bytes()
     for size in (0, 3, 40, len(whole) // 2, len(whole) - 1):  # every byte: tests/mirage/test_inspect.py
         encoded.write_bytes(whole[:size])
@@ -266,13 +288,11 @@ def test_a_recording_cut_at_any_byte_is_not_decoded(
 
 @pytest.mark.parametrize("command", ["encode", "decode"])
 def test_a_full_disk_is_one_line_and_leaves_nothing(
-    mirage: Mirage, make_video: MakeVideo, tmp_path: Path, command: str
+    mirage: Mirage, make_video: MakeVideo, recorded: Recorded, tmp_path: Path, command: str
 ) -> None:
-    video, encoded = make_video(frames=30), tmp_path / "clip.mrg"
-    assert mirage("encode", video, "-o", encoded).returncode == 0
+    given = make_video(frames=30) if command == "encode" else recorded(30)
     target = tmp_path / "out" / ("full.mrg" if command == "encode" else "full.mp4")
     target.parent.mkdir()
-    given = video if command == "encode" else encoded
 
     def nothing_fits() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
@@ -321,5 +341,5 @@ def test_a_decode_that_is_ended_leaves_nothing(
             assert time.monotonic() < deadline_s, "nothing was begun"
             time.sleep(0.02)
         process.terminate()
-        assert process.wait(30) == 128 + signal.SIGTERM
+        assert process.wait(60) == 128 + signal.SIGTERM
     assert list(folder.iterdir()) == []

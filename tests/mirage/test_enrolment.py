@@ -19,6 +19,7 @@ from cloud.certificate import AuthorityError, identity_of
 from cloud.enrolment import EnrolmentError
 from mirage import authority, enrolment
 from mirage.cli import app
+from mirage.enrolment import Roles
 from mirage.errors import InputError
 from tests.pki import new_key
 
@@ -92,9 +93,10 @@ def test_the_access_list_is_replaced_as_a_whole(pki: Path, config: Path, tmp_pat
     enrolment.enrol(config, pki / "edge-1.pem", ["door"], again=False)
     output = tmp_path / "acl"
     output.write_text("user old\n")
-    enrolment.write_acl(config, output, ["main"], ["viewer=acme"], ["ops"])
+    enrolment.write_acl(config, output, Roles.of(["main"], ["viewer=acme"], ["ops"], ["home=acme"]))
     users = [line for line in output.read_text().splitlines() if line.startswith("user ")]
-    assert users == ["user cloud.main", "user subscriber.viewer", "user monitor.ops", "user edge-1"]
+    roles = ["cloud.main", "subscriber.viewer", "bridge.home", "monitor.ops"]
+    assert users == [f"user {name}" for name in (*roles, "edge-1")]
     before = output.read_text()
     for bad, error in (
         (["viewer"], InputError),
@@ -102,10 +104,12 @@ def test_the_access_list_is_replaced_as_a_whole(pki: Path, config: Path, tmp_pat
         (["v=acme", "v=acme"], AclError),
     ):
         with pytest.raises(error):
-            enrolment.write_acl(config, output, ["main"], bad, [])
+            enrolment.write_acl(config, output, Roles.of(["main"], bad, []))
+        with pytest.raises(error):
+            enrolment.write_acl(config, output, Roles.of(["main"], [], [], bad))
     assert output.read_text() == before
     enrolment.revoke(config, "edge-1")
-    enrolment.write_acl(config, output, ["main"], [], [])
+    enrolment.write_acl(config, output, Roles.of(["main"]))
     assert "edge-1" not in output.read_text()
 
 

@@ -38,7 +38,8 @@ def test_json_has_the_header_and_every_packet(recorded: Path, tables_bundle: Pat
     assert [packet["start_s"] for packet in shown["packets"]] == [0.0, 2.0, 4.0]
     assert [packet["still"] for packet in shown["packets"]] == [False, False, True]
     for packet in shown["packets"]:
-        assert packet.keys() == {"sequence", "start_s", "duration_s", "caption", "layers", "still", "depth"}
+        keys = {"sequence", "start_s", "duration_s", "caption", "layers", "still", "depth", "binds"}
+        assert packet.keys() == keys
         assert packet["depth"] == 4
     first, _, last = (packet["layers"] for packet in shown["packets"])
     assert set(first) == {"caption", "motion", "appearance-tokens", "appearance-detail"}

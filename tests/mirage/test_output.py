@@ -1,5 +1,6 @@
 """Results are whole or not there."""
 
+import json
 import os
 import resource
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mirage.errors import InputError, OutputError
-from mirage.output import check_target, read_input, write_whole
+from mirage.output import as_json, check_target, read_input, time_text, write_whole
 
 
 def test_a_result_replaces_the_old_one_whole(tmp_path: Path) -> None:
@@ -32,6 +33,13 @@ def test_a_write_that_fails_keeps_the_old_one_and_leaves_nothing(tmp_path: Path)
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_json_commands_no_terminal_and_says_the_same() -> None:
+    said = "\x1b[2J \x7f \x9b1m \u00e9"
+    text = as_json({"said": said})
+    assert text == r'{"said":"\u001b[2J \u007f \u009b1m \u00e9"}'.replace(r"\u00e9", "\u00e9")
+    assert json.loads(text) == {"said": said}
+
+
 def test_a_folder_is_no_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Is a directory"):
         read_input(tmp_path)
@@ -51,3 +59,7 @@ def test_what_is_read_may_not_be_replaced_even_under_another_name(tmp_path: Path
     with pytest.raises(InputError, match="link: would overwrite what is read"):
         check_target(tmp_path / "link", tmp_path / "source")
     check_target(tmp_path / "new", tmp_path / "source")
+
+
+def test_times_are_those_of_utc() -> None:
+    assert [time_text(1_790_000_000_123), time_text(None)] == ["2026-09-21 14:13:20Z", ""]

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge.address import Address
 from edge.allowance import Limits
 from edge.budget import Budget
 from edge.commands import Arguments, Commands
 from edge.keys import Keys
-from edge.link import Address
 from edge.session import SealedSession
 from edge.spool import Spool
 from edge.tls import Tls
@@ -120,7 +120,7 @@ class Edge:
         finally:
             finish.set()
             for thread in threads:
-                thread.join(20)
+                thread.join(60)
                 assert not thread.is_alive()
 
     def say(self, number: int = 1, camera: str = "door") -> list[int]:

@@ -94,11 +94,11 @@ class Stage:
         )
         thread.start()
         try:
-            assert up.wait(20)
+            assert up.wait(60)
             yield
         finally:
             stop.set()
-            thread.join(30)
+            thread.join(60)
             assert not thread.is_alive()
 
     def facts(self) -> Facts:

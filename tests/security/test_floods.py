@@ -162,10 +162,12 @@ def test_thousands_of_devices_boots_and_states_that_nobody_enrolled_make_no_rows
 def test_a_thief_makes_no_cameras_and_boots_without_end(open_scene: Scene) -> None:
     stage, thief = open_scene.stage, open_scene.thief(open_scene.yard)
     births = list[bytes]()
-    for number in range(60):
+    for number in range(400):
         cameras = [f"made-up-{number}-{each}" for each in range(50)]
         made = msgspec.structs.replace(open_scene.yard.birth(*cameras), boot_id=f"{number:016x}")
-        births.append(birth_with_key(stage.world, open_scene.yard.device_key, YARD, made, key_id=number + 1))
+        births.append(
+            birth_with_key(stage.world, open_scene.yard.device_key, YARD, made, key_id=number % 255 + 1)
+        )
     frames = [thief.seal(packet(9), YARD.sem(f"other-{number}")) for number in range(100)]
     open_scene.master.flood(YARD.birth, births)
     open_scene.master.party.publish_all(
@@ -173,7 +175,7 @@ def test_a_thief_makes_no_cameras_and_boots_without_end(open_scene: Scene) -> No
     )
     open_scene.door.say()
     open_scene.door.delivered()
-    assert stage.rows(BootRow) < 30  # births have a rate of their own
+    assert stage.rows(BootRow) < 150  # births have a rate of their own
     cameras_known = {camera for device, camera in stage.facts().cameras if device == YARD.device}
     assert cameras_known <= {*CAMERAS}
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from cloud import subscription as subscriptions
 from cloud.config import Broker
 from cloud.subscription import Subscription
-from edge.link import Address
+from edge.address import Address
 from edge.spool import Spool
 from edge.uplink import Parts, Uplink
 from tests.edge.cloud import wait_for
@@ -57,7 +57,7 @@ class Liar:
     def close(self) -> None:
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
-        self._thread.join(10)
+        self._thread.join(60)
         for end in self._ends:
             end.close()
 
@@ -146,7 +146,7 @@ def test_a_device_leaves_a_broker_that_sends_rubbish_and_keeps_its_packets(
                 master.wait_for_any(DOOR.sem("door"))
             finally:
                 finish.set()
-                thread.join(20)
+                thread.join(60)
         assert liar.connections >= 2
     assert [item.sequence for item in spool.pending(9)] == [0]
     spool.close()

@@ -15,8 +15,11 @@ from mirage.bench.fuzz.watch import make_input, replay
 NAMES = (
     *("packet", "header", "plain-envelope", "sealed-envelope", "gap", "topic", "birth", "state", "ack"),
     *("command", "reply", "telemetry", "signature", "wrapped-key", "certificate", "sealed-ack"),
-    *("motion", "segment", "caption", "tokens", "token-detail", "vector", "recording", "toml", "manifest"),
-    *("recipe", "edge-config", "cloud-config", "fleet", "policy", "engines", "tables", "golden"),
+    *("motion", "segment", "caption", "tokens", "token-detail", "policy-layer", "vector"),
+    *("recording", "toml", "manifest"),
+    *("recipe", "edge-config", "cloud-config", "fleet", "policy", "tables-of-three"),
+    *("engines", "tables", "golden"),
+    *("release", "release-index", "release-pack"),
 )  # fmt: skip
 
 Edit = tuple[int, int, bytes]  # where, how many bytes go, what comes instead

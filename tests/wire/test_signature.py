@@ -37,6 +37,10 @@ def test_a_signed_birth_is_a_birth_and_verifies() -> None:
     assert found.signature is not None
 
 
+def test_the_same_birth_is_signed_with_the_same_bytes() -> None:
+    assert signature.sign(documents.encode(BIRTH), KEY, TOPIC) == SIGNED
+
+
 def test_a_signature_that_openssl_made_verifies() -> None:
     signature.verify(FOREIGN, KEY.public_key(), TOPIC)
 

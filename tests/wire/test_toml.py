@@ -1,5 +1,7 @@
 """Settings: read into types, and every mistake is named."""
 
+from typing import Annotated
+
 import msgspec
 import pytest
 
@@ -12,8 +14,18 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 1883
 
 
+class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    eur: float = 0.0
+
+
+class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    prices: dict[str, Price] | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     broker: Broker
+    link: Annotated[tuple[Link, ...], msgspec.Meta(max_length=9)] = ()
 
 
 def test_toml_becomes_the_type_that_was_asked_for() -> None:
@@ -24,7 +36,22 @@ def test_toml_becomes_the_type_that_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        pytest.param(b'[broker]\nhost = "a"\nprot = 1\n', "`prot`.*broker", id="unknown key"),
+        pytest.param(
+            b'[broker]\nhost = "a"\nprot = 1\n',
+            r"\[broker\] has no key 'prot': did you mean port\?",
+            id="unknown key",
+        ),
+        pytest.param(b"[brokre]\n", "there is no key 'brokre': did you mean broker", id="unknown table"),
+        pytest.param(
+            b'[broker]\nhost = "a"\n[[link]]\nname = "a"\nqqq = 1\n',
+            r"\[link\] has no key 'qqq': it has name, prices$",
+            id="unknown key of a list",
+        ),
+        pytest.param(
+            b'[broker]\nhost = "a"\n[[link]]\nname = "a"\nprices = { sat = { eru = 1 } }\n',
+            r"\[link.prices.sat\] has no key 'eru': did you mean eur",
+            id="unknown key of an inner table",
+        ),
         pytest.param(b"[broker]\nhost = 1\n", "Expected `str`.*broker.host", id="wrong type"),
         pytest.param(b"[broker]\n", "missing required field `host`", id="missing key"),
         pytest.param(b"[broker\n", "line 1", id="no TOML"),

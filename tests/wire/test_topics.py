@@ -73,6 +73,20 @@ def test_ids_are_checked_where_topics_are_made(tenant: str, site: str, device: s
         DeviceTopics(tenant, site, device)
 
 
+@pytest.mark.parametrize("place", [("-", "s", "d"), ("t", "--", "d"), ("t", "s", "-")])
+def test_nothing_is_called_by_dashes_alone_anew_but_it_is_read(place: tuple[str, str, str]) -> None:
+    device = DeviceTopics(*place)
+    assert topics.parse(device.birth) == Topic(*place, None, "birth")
+    with pytest.raises(TopicError, match=r"'--?' has neither a letter nor a digit: give it a name"):
+        topics.check_names(device, ["gate"])
+    assert topics.parse(DEVICE.sem("-")).camera == "-"
+    with pytest.raises(TopicError, match="camera '-' has neither"):
+        topics.check_names(DEVICE, ["gate", "-"])
+    with pytest.raises(TopicError, match="'birth' is reserved"):
+        topics.check_names(DEVICE, ["birth"])
+    topics.check_names(DEVICE, ["-1", "a-"])
+
+
 def test_filters_have_the_documented_form() -> None:
     assert topics.sem_filter(None) == "mirage/v1/+/+/+/+/sem"
     assert topics.sem_filter("ingest") == "$share/ingest/mirage/v1/+/+/+/+/sem"

@@ -90,8 +90,9 @@ class AnimateDiff:
         options = self._options
         told = request.vector is not None and options.keyframe_strength > 0
         known = [torch.from_numpy(request.vector)] if told else []
-        if options.anchor_strength > 0 and request.anchors:
-            known += self._embedded(request.anchors)
+        pictures = request.anchors if request.figure is None else (*request.anchors, request.figure)
+        if options.anchor_strength > 0 and pictures:
+            known += self._embedded(pictures)
         weight = options.keyframe_strength if told else options.anchor_strength
         self.loaded.pipe.set_ip_adapter_scale(weight if known else 0.0)
         images = torch.stack(known or [torch.zeros(_size(self.loaded.pipe))])[None]

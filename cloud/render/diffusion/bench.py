@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from cloud.render.diffusion import animatediff, ltx, wan
-from cloud.render.diffusion.bench_card import Calls, Peak, data_sheet_peak, measured_peak, synchronise
+from cloud.render.diffusion.bench_batch import Batch, measure_batches
+from cloud.render.diffusion.bench_card import Call, Calls, Peak, data_sheet_peak, measured_peak, synchronise
 from cloud.render.diffusion.bench_sizes import SIZES, Size
 from cloud.render.diffusion.bench_weights import RandomModels, bundle_of, vector_info
 from cloud.render.diffusion.models import be_quiet
@@ -71,7 +72,8 @@ class Cost:
 class Measured:
     """What was measured of one size; `failed` says of an option why it has no cost.
 
-    Operations a step, times steps a second, over `peak`, is `share_of_peak`.
+    Operations a step, times steps a second, over `peak`, is `share_of_peak`. `batches` are steps of several
+    clips in one pass, by how many.
     """
 
     device: str
@@ -86,6 +88,7 @@ class Measured:
     share_of_peak: float
     options: Mapping[str, Cost]
     failed: Mapping[str, str]
+    batches: Mapping[int, Batch]
 
 
 def variants(size: Size) -> dict[str, Mapping[str, Scalar]]:
@@ -115,6 +118,7 @@ def measure(
         with diffusers.attention_backend(_ATTENTION):
             trial = _Trial(name, size, BASELINE, device)
             baseline, flops = trial.run(count, count_flops=True)
+            batches, too_many = measure_batches(trial.call if every_option else None, device)
     except (RuntimeError, ValueError) as error:  # what PyTorch, diffusers and Models raise
         raise RenderError(f"{name}: the baseline does not run here: {_first_line(error)}") from error
     done()
@@ -135,7 +139,8 @@ def measure(
         matmul=matmul,
         share_of_peak=flops / 1e12 * baseline.steps_per_s / peak.tflops,
         options=costs,
-        failed=failed,
+        failed=failed | too_many,
+        batches=batches,
     )
 
 
@@ -168,6 +173,7 @@ class _Trial:
         self._film = _film(models, self._options, size)
         self.parameters = models.parameters
         pipe = self._film.loaded.pipe
+        self.call: Call | None = None  # of the first step
         self._denoiser = pipe.unet if size.pipeline == "animatediff" else pipe.transformer
 
     def run(self, steps: int, *, count_flops: bool = False) -> tuple[Cost, int]:
@@ -193,6 +199,7 @@ class _Trial:
             peak_gib=_memory(self._device, peak=True) / _GIB,
             blocks_run=blocks.share(),
         )
+        self.call = next(iter(calls.seen), None)
         return cost, calls.flops() if count_flops else 0
 
     def _request(self, steps: int, cancelled: Callable[[], bool]) -> Request:

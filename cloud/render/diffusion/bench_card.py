@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -73,12 +73,26 @@ def measured_peak(device: str, side: int = MATMUL_SIDE) -> Peak:
     return Peak(2 * side**3 / each_s / 1e12, f"measured: bf16 product of {side}x{side} matrices")
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a module, to be repeated."""
+
+    module: torch.nn.Module
+    args: tuple[object, ...]
+    kwargs: dict[str, object]
+
+    def __call__(self) -> object:
+        """Repeat it."""
+        with torch.no_grad():
+            return self.module(*self.args, **self.kwargs)
+
+
 class Calls:
     """Remembers what a module is called with while it is entered: the calls of one step, to be repeated."""
 
     def __init__(self, modules: Sequence[torch.nn.Module]) -> None:
+        self.seen: list[Call] = []
         self._modules = modules
-        self._calls: list[Callable[[], object]] = []
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
 
     def __enter__(self) -> Self:
@@ -101,19 +115,17 @@ class Calls:
     def flops(self) -> int:
         """Repeat what was remembered and count the floating-point operations of its matrix products."""
         self.stop()
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            for call in self._calls:
-                call()
+        with FlopCounterMode(display=False) as counter:
+            for call in self.seen:
+                if torch.cuda.is_available():
+                    call()
+                else:
+                    with sdpa_kernel(SDPBackend.MATH):  # the CPU's own attention is not counted
+                        call()
         return int(counter.get_total_flops())
 
     def _remember(self, module: torch.nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-        def call() -> object:
-            if torch.cuda.is_available():
-                return module(*args, **kwargs)
-            with sdpa_kernel(SDPBackend.MATH):  # the CPU's own attention is not counted
-                return module(*args, **kwargs)
-
-        self._calls.append(call)
+        self.seen.append(Call(module, args, kwargs))
 
 
 def synchronise(device: str) -> None:

@@ -209,6 +209,7 @@ class DiffusionRenderer:
             vector=vector,
             anchors=clip.context.anchors,
             cancelled=clip.cancelled,
+            figure=clip.context.figure,
         )
 
     def _known(self, clip: _Clip, span: Span) -> Pictures:

@@ -33,7 +33,8 @@ class Placed:
 class Request:
     """One clip; all pictures have its size. `carried`: the first `span.lead` frames, or the one before them.
 
-    `vector` is the embedding of the scene (D,), `anchors` are pictures of how it should look.
+    `vector` is the embedding of the scene (D,), `anchors` are pictures of how it should look, `figure` that
+    of the stand-in for each person, for models that embed pictures.
     """
 
     prompt: str
@@ -49,6 +50,7 @@ class Request:
     vector: Float | None
     anchors: tuple[Picture, ...]
     cancelled: Callable[[], bool]
+    figure: Picture | None = None
 
     def generator(self) -> torch.Generator:
         """Draw on the CPU: the same seed gives the same noise, whatever the device."""

@@ -61,6 +61,11 @@ class Party:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """Its process; None where it was not started, or was ended from here."""
+        return None if self._process is None else self._process.pid
+
     def start(self, command: Sequence[str]) -> None:
         """Run a command. Raises OSError."""
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))

@@ -11,14 +11,13 @@ import contextlib
 import random
 import socket
 import struct
-import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from mirage.bench.chaos.schedule import Way
+from mirage.loopback import LoopbackServer
 
 MAX_CONNECTIONS = 64
 _CHUNK = 4096
@@ -63,7 +62,6 @@ class FaultProxy:
     """Listens on a loopback port and forwards to another. All methods may be called from any thread."""
 
     def __init__(self, upstream_port: int, seed: int) -> None:
-        self.port = 0
         self._upstream_port = upstream_port
         self._chance = random.Random(seed)  # noqa: S311 -- replayed by its seed, guards nothing
         self._weather = Weather()
@@ -72,23 +70,19 @@ class FaultProxy:
         self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
         self._begun = 0
         self._delivered: asyncio.Event | None = None  # new connections wait for it
-        self._ready = threading.Event()
-        self._failure: OSError | None = None
-        self._thread = threading.Thread(target=self._run, name="fault-proxy", daemon=True)
+        self._server = LoopbackServer("fault-proxy", self._accept, limit=_CHUNK, finish=self._close)
+
+    @property
+    def port(self) -> int:
+        return self._server.port
 
     def start(self) -> None:
         """Listen, then return; raises OSError where that fails."""
-        self._thread.start()
-        self._ready.wait()
-        if self._failure is not None:
-            raise self._failure
+        self._server.start()
 
     def stop(self) -> None:
         """Close everything and wait for the thread."""
-        if self._thread.is_alive() and self._failure is None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-                self._loop.call_soon_threadsafe(self._stopped.set)
-            self._thread.join()
+        self._server.stop()
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -97,7 +91,7 @@ class FaultProxy:
 
     def change(self, change: Callable[[Weather], None]) -> None:
         """Change the weather."""
-        self._do(lambda: change(self._weather))
+        self._server.do(lambda: change(self._weather))
 
     def vanish(self, way: Way) -> None:
         """Let bytes disappear from now on; connections that lose any never work again."""
@@ -116,7 +110,7 @@ class FaultProxy:
                 self._counts["cut"] += 1
                 self._end(each, reset=reset)
 
-        self._do(end)
+        self._server.do(end)
 
     def hold(self) -> None:
         """Keep back what clients send from now on."""
@@ -126,7 +120,7 @@ class FaultProxy:
                 if each.up.held is None and not each.up.gone:
                     each.up.held = bytearray()
 
-        self._do(begin)
+        self._server.do(begin)
 
     def cut_and_deliver_late(self, after_s: float, *, overtaken: bool) -> None:
         """Cut the clients off; what was held goes to the broker `after_s` after a new connection has begun.
@@ -146,34 +140,9 @@ class FaultProxy:
                 _reset(each.near)
                 each.tasks.append(asyncio.create_task(self._deliver_late(each, begun, after_s)))
 
-        self._do(begin)
+        self._server.do(begin)
 
-    def _do(self, work: Callable[[], None]) -> None:
-        """Run something on the loop's thread, and wait until it has run."""
-        done = Future[None]()
-
-        def run() -> None:
-            work()
-            done.set_result(None)
-
-        self._loop.call_soon_threadsafe(run)
-        done.result(10)
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except OSError as error:
-            self._failure = error
-        finally:
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_CHUNK)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stopped.wait()
-        server.close()
+    async def _close(self) -> None:
         for each in list(self._connections):
             self._end(each, reset=True)
         for writer in self._writers:

@@ -76,6 +76,7 @@ def run(request: Request, folder: Path, tick: Callable[[int], None]) -> Outcome:
     faults = plan(request.seed, request.seconds, corruption=request.envelope == "sealed")
     with ExitStack() as stack:
         stage = stack.enter_context(Stage(request, folder))
+        stage.await_delivery()
         director = _Director(stage, random.Random(request.seed))  # noqa: S311 -- replayed by its seed
         director.play(faults, request.seconds, tick)
         director.mend()

@@ -1,6 +1,8 @@
 """Where a run takes place: broker, proxies, cloud and device, their files, and what is started again."""
 
+import contextlib
 import json
+import sqlite3
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ import msgspec
 
 from mirage.bench.chaos.agent import write_config
 from mirage.bench.chaos.control import Control
+from mirage.bench.chaos.holdings import count_rows, reading
 from mirage.bench.chaos.parties import BrokerParty, Party
 from mirage.bench.chaos.proxy import FaultProxy
 from mirage.bench.chaos.replay import Replayer
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 SMALL_SPOOL_BYTES = 24 * 1024  # what comes in 10 s: an outage makes it shed
 LARGE_SPOOL_BYTES = 4 * 1024 * 1024
 
+_START_PATIENCE_S = 60.0
 _AGENT_PATIENCE_S = 240.0  # it waits for a minute, and then for two, before it sends again
 
 _CLOUD = """\
@@ -117,6 +121,15 @@ class Stage:
     def journals(self) -> list[Path]:
         """List the device's logs, oldest first."""
         return sorted(self._folder.glob("journal-*.jsonl"))
+
+    def await_delivery(self) -> None:
+        """Wait until a packet is stored, or somebody has died: starting takes no time from the faults."""
+        deadline_s = time.monotonic() + _START_PATIENCE_S
+        while time.monotonic() < deadline_s and all(party.exit_code is None for party in self.parties):
+            with contextlib.suppress(sqlite3.OperationalError), reading(self.store) as database:
+                if count_rows(database, "packets"):
+                    return
+            time.sleep(0.05)
 
     def kill(self, side: Side, back_s: float) -> bool:
         """Kill a process, and start it again when it is time; False if it is down already."""

@@ -1,10 +1,10 @@
 """The device's uplink for a run: the agent's own, with times that pass in a run of a minute."""
 
 from edge import spool as spool_module
+from edge.address import Address
 from edge.allowance import Limits
 from edge.budget import Budget
 from edge.commands import Commands
-from edge.link import Address
 from edge.spool import Spool
 from edge.uplink import Parts, Uplink
 from edge.watch import Watch

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cloud import jobs
-from cloud.config import Broker, BundlePaths, Config, Ray, Render, StorePlace
+from cloud.config import Broker, BundlePaths, Config, Ray, StorePlace
+from cloud.config_render import Render
 from cloud.crew import Crew
 from cloud.engine.start import Renderers
 from cloud.objects import Objects
@@ -52,19 +53,20 @@ def _rate(opened: Opened, copies: int, render: Render) -> dict[str, float]:
         store = Store(f"sqlite:///{folder}/store.db")
         wanted = fill_with_recording(store, opened, copies)
         started_s = time.perf_counter()
-        with _at_work(store, Path(folder) / "objects", opened, render):
-            _await(store, 1)
+        with at_work(store, Path(folder) / "objects", opened, render):
+            await_jobs(store, 1)
             first_s = time.perf_counter()
-            warm = _await(store, wanted // 3)
+            warm = await_jobs(store, wanted // 3)
             warm_s = time.perf_counter()
-            _await(store, wanted)
+            await_jobs(store, wanted)
             last_s = time.perf_counter()
         store.close()
     return {"clips_per_s": (wanted - warm) / (last_s - warm_s), "first_clip_s": first_s - started_s}
 
 
 @contextlib.contextmanager
-def _at_work(store: Store, folder: Path, opened: Opened, render: Render) -> Iterator[None]:
+def at_work(store: Store, folder: Path, opened: Opened, render: Render) -> Iterator[None]:
+    """Have workers render what the store's queue holds, into `folder`, while the body runs."""
     config = Config(
         broker=Broker("127.0.0.1", envelope="none"),
         bundle=BundlePaths((str(opened.bundle.root),)),
@@ -83,7 +85,7 @@ def _at_work(store: Store, folder: Path, opened: Opened, render: Render) -> Iter
         thread.join()
 
 
-def _await(store: Store, count: int) -> int:
+def await_jobs(store: Store, count: int) -> int:
     """Wait until `count` jobs are done, and give how many are."""
     end_s = time.perf_counter() + _TIMEOUT_S
     while True:

@@ -44,14 +44,14 @@ def _database(server: Postgres, number: int) -> str:
 
 
 def _each(new_store: Callable[[], str], jobs: int, done: Callable[[], None]) -> dict[str, object]:
-    results: dict[str, object] = {"commit_ms_median": _commit_ms(new_store())}
+    results: dict[str, object] = {"commit_ms_median": commit_ms(new_store())}
     for workers in WORKERS:
-        results[f"workers_{workers}"] = _drain(new_store(), jobs, workers)
+        results[f"workers_{workers}"] = drain(new_store(), jobs, workers)
         done()
     return results
 
 
-def _commit_ms(url: str) -> float:
+def commit_ms(url: str) -> float:
     """Time the smallest transaction that reaches the disk: each job takes two, to take it and to close it."""
     store = Store(url)
     with store.write() as session:
@@ -66,7 +66,8 @@ def _commit_ms(url: str) -> float:
     return statistics.median(took_ms)
 
 
-def _drain(url: str, jobs: int, workers: int) -> dict[str, float]:
+def drain(url: str, jobs: int, workers: int) -> dict[str, float]:
+    """Fill the empty store at `url` with jobs, and have so many processes take and close them."""
     store = Store(url)
     fill_with_jobs(store, jobs, _CAMERAS)
     store.close()

@@ -1,23 +1,33 @@
-"""Stores to measure: filled with jobs for nothing, or with the packets of a recording."""
+"""Stores to measure: filled with jobs for nothing, with the packets of a recording, or as ingest would."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from cloud import jobs
+from cloud import intake, jobs
+from cloud.bundles import Bundles
 from cloud.clock import wall_ms
+from cloud.derivation import Derivation
 from cloud.lanes import Lane
 from cloud.schema import BootRow, CameraRow, DeviceRow, JobRow, PacketRow, SegmentRow
 from cloud.store import Store
+from mirage.bench.cloud.device import reel
+from mirage.bench.ingest_load import CAPTIONS
 from mirage.recordings import Opened
 from wire import documents
+from wire.envelope import KEY_BYTES, SealedEnvelope
+from wire.packet import Layer, Packet
+from wire.topics import DeviceTopics
 
 BEGAN_MS = 1_790_000_000_000
 SEGMENT_MS = 2_000
 CAMERAS = 16
 _AT_ONCE = 20_000
+_TOPIC = DeviceTopics("bench", "bench", "bench").sem("bench")
 
 
 def fill_with_jobs(store: Store, count: int, cameras: int) -> None:
@@ -66,26 +76,67 @@ def _segment(number: int, camera_id: int, caption: str) -> dict[str, int | str |
 
 
 def fill_with_recording(store: Store, opened: Opened, copies: int) -> int:
-    """Store a recording `copies` times, each as a boot of its own, and ask for all; give how many jobs."""
+    """Store a recording `copies` times, one after another, and ask for all; give how many jobs.
+
+    As one boot: what is the same clip again would be found, and not rendered.
+    """
     recording = opened.recording
+    packets = list(islice(reel(opened, 0), copies * len(recording.packets)))
     with store.write() as session:
         device = _device(session)
         camera_id = _camera(session, device, recording.camera.name)
-        packet_ids = list[int]()
-        for number in range(copies):
-            boot_id = _boot(session, device, number, documents.encode(recording.birth))
-            rows = [
-                _packet(boot_id, camera_id, packet.sequence, bytes(packet), refresh=packet.refresh)
-                for packet in recording.packets
-            ]
-            packet_ids += session.scalars(insert(PacketRow).returning(PacketRow.id), rows).all()
+        boot_id = _boot(session, device, 0, documents.encode(recording.birth))
+        rows = [
+            _packet(boot_id, camera_id, packet.sequence, bytes(packet), refresh=packet.refresh)
+            for packet in packets
+        ]
+        packet_ids = session.scalars(insert(PacketRow).returning(PacketRow.id), rows).all()
         for packet_id in packet_ids:
             jobs.enqueue(session, packet_id, wall_ms())
     return len(packet_ids)
 
 
-def _device(session: Session) -> int:
-    device = DeviceRow(tenant="bench", site="bench", name="bench", seen_ms=0)
+class Fleet:
+    """Devices of one camera each, whose packets are stored and derived by the cloud's own code.
+
+    Pictures and motion are those of a recording, captions those of the ingest benchmark.
+    """
+
+    def __init__(self, store: Store, opened: Opened) -> None:
+        """Make `CAMERAS` devices known to an empty store."""
+        self._opened = opened
+        self._bundles = Bundles([opened.bundle])
+        text = opened.bundle.text_model()
+        self._captions = [text.encode(each) for each in CAPTIONS.read_text("utf-8").splitlines()]
+        self._packets = reel(opened, 0)
+        birth = documents.encode(opened.recording.birth)
+        with store.write() as session:
+            devices = [_device(session, f"bench-{number}") for number in range(CAMERAS)]
+            boots = [_boot(session, device, 0, birth) for device in devices]
+            cameras = [_camera(session, device, opened.recording.camera.name) for device in devices]
+        self._places = list(zip(devices, boots, cameras, strict=True))
+
+    def send(self, store: Store, count: int) -> None:
+        """Store about `count` more packets, of all devices in turn, and derive what they say."""
+        rounds = islice(self._packets, -(-count // CAMERAS))
+        for packet in rounds:
+            with store.write() as session:
+                intake.store(session, list(self._opened_by_all(packet)))
+        derivation = Derivation(store, self._bundles, render_all=False)
+        while derivation.work():
+            pass
+
+    def _opened_by_all(self, packet: Packet) -> Iterator[intake.Opened]:
+        for number, (device, boot, camera) in enumerate(self._places):
+            caption = self._captions[(packet.sequence + 7 * number) % len(self._captions)]
+            said = replace(packet, layers=dict(packet.layers) | {Layer.CAPTION: caption})
+            body = bytes(said)
+            size = len(SealedEnvelope(bytes(KEY_BYTES), 1).seal(packet.sequence, body, _TOPIC))
+            yield intake.Opened(device, boot, camera, said, body, None, size, BEGAN_MS + packet.captured_ms)
+
+
+def _device(session: Session, name: str = "bench") -> int:
+    device = DeviceRow(tenant="bench", site="bench", name=name, seen_ms=0)
     session.add(device)
     session.flush()
     return device.id

@@ -19,6 +19,7 @@ from wire.envelope import PlainEnvelope
 from wire.gap import Gap, GapReason
 from wire.motion import CameraMotion, Motion, ObjectMotion
 from wire.packet import Layer, Packet
+from wire.policy import Demands, binding
 from wire.segment import Codec, Segment
 from wire.vector import VectorModel
 
@@ -103,6 +104,12 @@ def gaps() -> tuple[bytes, ...]:
     """Gap records."""
     ranges = ((0, 0), (129, 70_000), (2**62, 2**63 - 1))
     return tuple(gap.encode(Gap(first, last, GapReason.DAMAGED)) for first, last in ranges)
+
+
+def bindings() -> tuple[bytes, ...]:
+    """Policy layers: of flags alone, of all constraints, of one that may be ignored."""
+    strict = Demands(256, "places", style=False, publish=False, keep_days=7, viewers="operator")
+    return binding.encode(Demands(stand_in=True)), binding.encode(strict), bytes.fromhex("81010164c5020000")
 
 
 def payloads(packets: Sequence[Packet], layer: Layer) -> tuple[bytes, ...]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from mirage.bench.fuzz import samples
 from wire import documents, keys, signature
+from wire import telemetry as telemetries
 from wire.documents import Command, DocumentError, Reply
 from wire.envelope import EnvelopeError, SealedEnvelope
 from wire.keys import SecretError
 from wire.signature import SignatureError
+from wire.spent import CAMERA_SLOTS, OWN_SLOTS, Codec, Sample, Spent
 from wire.telemetry import Alarm, Telemetry, TelemetryError
 
 if TYPE_CHECKING:
@@ -92,8 +94,8 @@ class OpenedAck:
 
 def telemetry(data: bytes) -> bool:
     """Read a record; tell whether it is written as something that is read the same."""
-    record = Telemetry.parse(data)
-    return Telemetry.parse(bytes(record)) == record
+    records = telemetries.parse(data)
+    return telemetries.parse(telemetries.write(records)) == records
 
 
 TELEMETRY_ERRORS: Final = (TelemetryError,)
@@ -102,7 +104,19 @@ TELEMETRY_ERRORS: Final = (TelemetryError,)
 def records() -> tuple[bytes, ...]:
     """Give telemetry: quiet, busy, with what this version does not know."""
     busy = Telemetry(86_400, 40_000, 12_000_000, 90_000, 12, 300, frozenset(Alarm))
-    return bytes(Telemetry(60)), bytes(busy), bytes(busy) + b"\xc8\x01\x07"
+    own = Spent(None, tuple(range(60, 60 + len(OWN_SLOTS))))
+    cameras = [Spent(number, tuple(range(900, 900 + len(CAMERA_SLOTS)))) for number in (0, 63)]
+    minute = Telemetry(2_678_400, spent=(own, *cameras), encode_ms=140, temperature_c=67, power_dw=92)
+    remark = Telemetry(60, span_s=0, samples=(Sample(0, Codec.H265, 90, 360_000, 500_000, 12_000, 28, 3),))
+    late = telemetries.write([Telemetry(60), busy, minute])
+    return (
+        bytes(Telemetry(60)),
+        bytes(busy),
+        bytes(minute),
+        bytes(remark),
+        late,
+        late + b"\0\x81\x80\x80\x01\x07\x07\0",
+    )
 
 
 def commands() -> tuple[bytes, ...]:

@@ -45,9 +45,15 @@ still_bytes = 116
 planes = 12
 vector = true
 beams = 4
+[sender]
+preset = "balanced"
+words = ["gender"]
+[sender.receiver]
+keep_days = 7
 [[camera]]
 name = "door"
 source = "rtsp://127.0.0.1:8554/door"
+zones = [{ box = [0.6, 0.0, 1.0, 0.5] }]
 [[camera]]
 name = "yard"
 source = "yard.mp4"
@@ -96,6 +102,31 @@ style_prompt = "at dusk, rain"
 negative_prompt = "text, logo"
 anchors = ["yard.jpg"]
 """
+TABLES: Final = b"""\
+[sender]
+preset = "private"
+faces = "redact"
+words = ["gender", "uniform"]
+layers = ["caption", "motion", "appearance-tokens"]
+planes = 8
+picture_px = 64
+noise = 4.5
+hours = ["22:00-06:00"]
+timezone = "Europe/Berlin"
+zones = [{ see = "only", points = [[0.0, 0.3], [1.0, 0.3], [1.0, 1.0]] }, { box = [0.5, 0.0, 1.0, 0.5] }]
+[sender.receiver]
+largest_px = 512
+anchors = "places"
+keep_days = 7
+viewers = "operator"
+[network]
+bytes_per_s = 62.5
+latency_ms = 4000
+[receiver]
+long_side_px = 512
+style_prompt = "oil painting"
+anchors = ["yard.jpg"]
+"""
 FLEET: Final = b"""\
 [fleet]
 name = "acme-cameras"
@@ -117,7 +148,7 @@ key = "pki/cloud.pub"
 enrolment = "https://cloud.example.com:8443/v1/enrol"
 claims = "claims"
 [update]
-url = "https://cloud.example.com:8443/v1/releases"
+url = "https://cloud.example.com:8444/v1/releases"
 waves = ["canary", "rest"]
 health_minutes = 10
 halt_after_failures = 1

@@ -4,6 +4,7 @@ A parser may refuse an input, by one of those. If it takes it, what it made must
 has one form in bytes, it must be written as those bytes; numbers of settings must be numbers.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,13 +12,14 @@ from math import isfinite
 from pathlib import Path
 
 import numpy as np
+from cryptography.utils import CryptographyDeprecationWarning
 
 import cloud.config
 import edge.config
 from cloud.certificate import AuthorityError, identity_of
 from edge.engine import INDEX, EngineCache, EngineError
 from export.recipe import RECIPE, RecipeError, load_recipe
-from mirage.bench.fuzz import samples, sealing, settings
+from mirage.bench.fuzz import releases, samples, sealing, settings
 from mirage.bench.fuzz.archives import golden_archives, table_archives
 from mirage.bench.fuzz.mutate import Kind
 from mirage.bench.fuzz.samples import TOPIC, Scenes
@@ -33,7 +35,10 @@ from wire.gap import GapError
 from wire.golden import Golden, GoldenError
 from wire.motion import MotionError
 from wire.packet import Layer, Packet, PacketError
+from wire.policy import BindingError, PolicyError, UnknownConstraintError, binding
+from wire.policy.reading import parse_tables
 from wire.recording import RecordingError
+from wire.release import ReleaseError
 from wire.text import TextModel
 from wire.tokens import TokenModel
 from wire.topics import DeviceTopics, TopicError
@@ -72,7 +77,8 @@ def make_targets(real: Sequence[bytes], folder: Path) -> dict[str, Target]:
     """
     scenes = samples.scenes(Bundle.load(bundle_folder(None)), real)
     made = (
-        *_frames(scenes), *_documents(), *_sealing(), *_layers(scenes), *_files(scenes, folder), *_archives()
+        *_frames(scenes), *_documents(), *_sealing(), *_layers(scenes), *_files(scenes, folder), *_archives(),
+        *_releases(),
     )  # fmt: skip
     return {target.name: target for target in made}
 
@@ -152,7 +158,7 @@ def _sealing() -> list[Target]:
         Target("telemetry", telemetry, sealing.TELEMETRY_ERRORS, sealing.records(), 60_000),
         Target("signature", held(signed), signed.errors, signed.valid, 30_000, "json"),
         Target("wrapped-key", held(wrapped), wrapped.errors, wrapped.valid, 30_000),
-        Target("certificate", lambda data: _ignore(identity_of(data)), (AuthorityError,), papers, 30_000),
+        Target("certificate", _identity, (AuthorityError,), papers, 30_000),
         Target("sealed-ack", held(acked), acked.errors, acked.valid, 30_000),
     ]
 
@@ -188,6 +194,11 @@ def _layers(scenes: Scenes) -> list[Target]:
         sent = [(at, packet.layers[layer]) for at, packet in enumerate(packets) if layer in packet.layers]
         return tuple(bytes((at,)) + payload for at, payload in sent)
 
+    def binds(data: bytes) -> None:
+        demands = binding.decode(data)
+        if not any(byte & 64 for byte in data[1:]):  # else something in it may have been skipped
+            _same(binding.encode(demands), data)
+
     moving = samples.payloads(packets, Layer.MOTION)
     whole = tuple(bytes((at,)) + bytes(packet) for at, packet in enumerate(packets))
     words = tuple(filter(None, samples.payloads(packets, Layer.CAPTION)))  # none that says: as before
@@ -198,6 +209,7 @@ def _layers(scenes: Scenes) -> list[Target]:
         Target("caption", caption, refused, words, 40_000),
         Target("tokens", one(Layer.APPEARANCE_TOKENS), refused, staged(Layer.APPEARANCE_TOKENS), 30_000),
         Target("token-detail", detail, refused, staged(Layer.APPEARANCE_DETAIL), 20_000),
+        Target("policy-layer", binds, (BindingError, UnknownConstraintError), samples.bindings(), 30_000),
         Target("vector", one(Layer.APPEARANCE_VECTOR), refused, staged(Layer.APPEARANCE_VECTOR), 30_000),
     ]
 
@@ -221,6 +233,9 @@ def _files(scenes: Scenes, folder: Path) -> list[Target]:
     def clouded(data: bytes) -> None:
         _usable(cloud.config.parse(data, folder / "cloud.toml"))
 
+    def tabled(data: bytes) -> None:
+        _usable(parse_tables(data, "policy.toml"))
+
     manifest, engine_index = settings.manifest(), settings.engine_index()
     tomls = (settings.EDGE, settings.CLOUD, settings.RECIPE, manifest)
     edge_file = in_file("edge.toml", lambda at: edge.config.load(at / "edge.toml"))
@@ -235,6 +250,7 @@ def _files(scenes: Scenes, folder: Path) -> list[Target]:
         Target("cloud-config", clouded, (cloud.config.ConfigError,), (settings.CLOUD,), 20_000, "toml"),
         Target("fleet", fleet_file, (FleetError,), (settings.FLEET,), 20_000, "toml"),
         Target("policy", clouded, (cloud.config.ConfigError,), (settings.POLICY,), 20_000, "toml"),
+        Target("tables-of-three", tabled, (PolicyError,), (settings.TABLES,), 20_000, "toml"),
         Target("engines", engines, (EngineError,), (engine_index,), 30_000, "json"),
     ]
 
@@ -261,6 +277,27 @@ def _archives() -> list[Target]:
         Target("tables", tables, (ArraysError, PacketError), table_archives(), 20_000, "arrays"),
         Target("golden", golden, (ArraysError, GoldenError), golden_archives(), 40_000, "arrays"),
     ]
+
+
+def _releases() -> list[Target]:
+    def unpacked(data: bytes) -> None:
+        _same(releases.read_pack(data), releases.brought(data))
+
+    def again(read: Callable[[bytes], bytes]) -> Parse:
+        return lambda data: _same(read(data), data)
+
+    refused, manifests, indices = (ReleaseError,), releases.manifests(), releases.indices()
+    return [
+        Target("release", again(releases.read_manifest), refused, manifests, 20_000, "json"),
+        Target("release-index", again(releases.read_index), refused, indices, 20_000, "json"),
+        Target("release-pack", unpacked, refused, releases.packs(), 30_000),
+    ]
+
+
+def _identity(data: bytes) -> None:
+    with warnings.catch_warnings():  # of serial numbers that are not positive: here they are made so
+        warnings.filterwarnings("ignore", "Parsed a serial number", CryptographyDeprecationWarning)
+        identity_of(data)
 
 
 def _ignore(_value: object) -> None:

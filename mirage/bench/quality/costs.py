@@ -1,7 +1,7 @@
 """Bytes of clips that everybody has, of a still minute and, sealed, of 1080p30; and the time it takes."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
@@ -10,14 +10,13 @@ import av
 import cv2
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from cloud.render.clip import render_recording
 from cloud.render.load import load_renderer
 from cloud.scene import resolve
 from edge.camera import CameraError, open_camera
-from edge.frame import Frame, SourceInfo
 from edge.pipeline import Settings, segments, short_side_px
+from mirage.bench.fixed_camera import NOISE, FixedCamera
 from mirage.bench.quality.clips import demo_paths
 from mirage.bench.quality.system import describe, sent_bytes
 from mirage.errors import InputError
@@ -28,7 +27,7 @@ from wire.policy import Policy
 RENDER_THREADS = 2
 _HD = (1920, 1080)
 _HD_FPS = 30
-_STILL_S, _STILL_FPS, _NOISE = 60, 8, 2.0
+_STILL_S = 60
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -78,7 +77,7 @@ def measure(bundle: Bundle, folder: Path | None, clips: Sequence[Path], seconds:
     still = clips[0] if clips else known[0]
     return Costs(
         costs, hd, source, _still_minute(still, bundle),
-        f"the first frame of {still.name} for {_STILL_S} s, with noise of {_NOISE:g} grey levels",
+        f"the first frame of {still.name} for {_STILL_S} s, with noise of {NOISE:g} grey levels",
     )  # fmt: skip
 
 
@@ -144,30 +143,8 @@ def _enlarged(clip: Path, output: Path, seconds: float) -> Path:
     return output
 
 
-class _FixedCamera:
-    """A minute of one picture under the noise of a sensor; iterate once."""
-
-    def __init__(self, picture: NDArray[np.uint8]) -> None:
-        self.info = SourceInfo(picture.shape[1], picture.shape[0], _STILL_FPS, _STILL_S, None, live=False)
-        self.end_us = _STILL_S * 1_000_000
-        self.frames_read = 0
-        self.attempts = 1
-        self._picture = picture.astype(np.float32)
-
-    def __iter__(self) -> Iterator[Frame]:
-        random = np.random.default_rng(0)
-        for number in range(_STILL_S * _STILL_FPS):
-            noise = random.normal(0, _NOISE, self._picture.shape).astype(np.float32)
-            rgb = (self._picture + noise).round().clip(0, 255).astype(np.uint8)
-            self.frames_read += 1
-            yield Frame(number * 1_000_000 // _STILL_FPS, rgb)
-
-    def close(self) -> None:
-        """Release nothing."""
-
-
 def _still_minute(clip: Path, bundle: Bundle) -> int:
     camera = open_camera(str(clip), short_side_px=short_side_px(bundle))
     picture = next(iter(camera)).rgb
     camera.close()
-    return sent_bytes(list(segments(_FixedCamera(picture), bundle)))[0]
+    return sent_bytes(list(segments(FixedCamera(picture, _STILL_S), bundle)))[0]

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from cloud import jobs
+from cloud.access.roles import Role
 from cloud.bundles import Bundles
 from cloud.catalog import Catalog, SegmentView
 from cloud.engine import bounds
 from cloud.engine.bounds import Bounds
 from cloud.objects import Objects
 from cloud.store import Store
+from cloud.terms import Terms
 from cloud.worker import Worker
 from tests.bundles import CAPTIONS
 from tests.cloud.desk import NOW_MS, Desk
@@ -76,7 +78,7 @@ class Yard:
     def _worker(self, number: int, host: Host) -> Worker:
         policy = Policy(long_side_px=64)
         bundles = Bundles([self._bundle], host.renderer)
-        return Worker(self.store, self.objects, bundles, policy, name=f"post-{number}")
+        return Worker(self.store, self.objects, bundles, Terms.of(policy), name=f"post-{number}")
 
     def ask(self, *packet_ids: int) -> None:
         with self.store.write() as session:
@@ -84,7 +86,7 @@ class Yard:
                 jobs.enqueue(session, packet_id, NOW_MS)
 
     def segments(self) -> list[SegmentView]:
-        return self.catalog.segments(CAMERA_ID)[::-1]
+        return self.catalog.segments(CAMERA_ID, role=Role.ADMIN)[::-1]
 
     def states(self) -> list[str]:
         return [segment.render for segment in self.segments()]
@@ -96,7 +98,7 @@ class Yard:
             yield self
         finally:
             self._stop.set()
-            self._thread.join(30)
+            self._thread.join(60)
         assert not self._thread.is_alive()
 
 

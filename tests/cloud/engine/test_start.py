@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from cloud import jobs
 from cloud.catalog import Catalog
-from cloud.config import Broker, BundlePaths, Config, Render
+from cloud.config import Broker, BundlePaths, Config
+from cloud.config_render import Render
 from cloud.crew import Crew
 from cloud.engine.start import Renderers
 from cloud.objects import Objects
@@ -50,7 +51,7 @@ class Own(MeanRenderer):
         cancelled: Callable[[], bool] = never,
     ) -> NDArray[np.uint8]:
         if not self.segments:
-            self.everyone.wait(20)
+            self.everyone.wait(60)
         self.users.add(threading.current_thread().name)
         self.segments.append(segment.sequence)
         return super().render(segment, context, camera, policy, seed, cancelled)
@@ -85,7 +86,7 @@ def test_each_worker_has_a_renderer_of_its_own(
         until(lambda: {segment.render for segment in catalog.segments(CAMERA_ID)} == {"done"})
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(60)
     assert [len(renderer.users) for renderer in loaded] == [1] * WORKERS
     assert sorted(number for renderer in loaded for number in renderer.segments) == list(range(9))
 

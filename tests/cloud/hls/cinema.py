@@ -56,12 +56,13 @@ class Cinema:
         with self.store.write() as session:
             session.merge(
                 ClipRow(
-                    packet_id=packet_id, fingerprint=made, wanted=None, video_key=video_key(made),
-                    poster_key=poster_key(made), tail_key=None, size=len(film), width=64, height=36,
-                    frames=1, render_ms=1, provenance="{}", seam=None, made_ms=0,
+                    packet_id=packet_id, look="", fingerprint=made, wanted=None,
+                    video_key=video_key(made), poster_key=poster_key(made), tail_key=None,
+                    size=len(film), width=64, height=36, frames=1, render_ms=1,
+                    provenance="{}", seam=None, made_ms=0,
                 )
             )  # fmt: skip
-            job = session.get(JobRow, packet_id)
+            job = session.get(JobRow, (packet_id, ""))
             if job is not None:
                 job.state = "done"
         return made
@@ -69,7 +70,7 @@ class Cinema:
     def set_state(self, packet_id: int, state: str) -> None:
         """Have a worker do something with a job."""
         with self.store.write() as session:
-            session.get_one(JobRow, packet_id).state = state
+            session.get_one(JobRow, (packet_id, "")).state = state
 
     def jobs(self) -> dict[int, str]:
         """Give all jobs' states by packet."""

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from cloud.access.declare import public
 from tests.cloud.desk import Desk
 from tests.cloud.hls.cinema import clip
 from tests.cloud.hls.theatre import FRAMES, Theatre, filming, theatre
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 def add_page(app: FastAPI) -> None:
     """Serve nothing but a video, and keep what it was told."""
 
-    @app.get("/watch")
+    @app.get("/watch", dependencies=[public()])
     def watch() -> HTMLResponse:
         return HTMLResponse(
             f"<video muted></video><script>{PLAYER.read_text()}</script><script>"

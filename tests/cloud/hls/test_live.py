@@ -126,7 +126,7 @@ def test_what_is_not_rendered_in_time_is_left_out_and_counted(scene: Scene) -> N
     for _ in range(2):
         scene.send()
         scene.look()
-    assert scene.cinema.jobs()[slow] == "cancelled", "what nobody will see is not rendered"
+    assert scene.cinema.jobs()[slow] == "late", "what nobody will see is not rendered"
     scene.cinema.render(3, clip(60, 20))
     first, second = scene.look()
     assert (first.packet_id, second.packet_id) == (1, 3)
@@ -134,7 +134,7 @@ def test_what_is_not_rendered_in_time_is_left_out_and_counted(scene: Scene) -> N
     assert second.base_ticks == first.base_ticks + first.ticks, "nobody waits for what is missing"
     assert second.start_ms == BOOT_WALL_MS + 4_000
     assert "#EXT-X-DISCONTINUITY\n" in playlist([first, second], LIVE)
-    assert report(scene.live.ledger, GATE).late == 1
+    assert report(scene.live.ledger, scene.live.stream(GATE)).late == 1
 
 
 def test_a_renderer_that_keeps_up_holds_the_view_within_three_segments(scene: Scene) -> None:
@@ -151,7 +151,7 @@ def test_a_renderer_that_keeps_up_holds_the_view_within_three_segments(scene: Sc
         if shown:
             behind_ms.append(scene.now_ms - shown[-1].start_ms - 2_000)
     assert max(behind_ms) < 3 * 2_000
-    assert report(scene.live.ledger, GATE).late == 0
+    assert report(scene.live.ledger, scene.live.stream(GATE)).late == 0
 
 
 def test_a_slow_renderer_shows_what_it_can(scene: Scene) -> None:
@@ -171,7 +171,7 @@ def test_a_slow_renderer_shows_what_it_can(scene: Scene) -> None:
         shown = scene.shown()
         if shown:
             behind.append(newest - shown[-1])
-    told = report(scene.live.ledger, GATE)
+    told = report(scene.live.ledger, scene.live.stream(GATE))
     assert told.fragments >= 6
     assert told.late >= 8
     assert max(behind) <= 6
@@ -184,7 +184,7 @@ def test_a_clip_that_failed_is_left_out(scene: Scene) -> None:
     scene.cinema.set_state(2, "dead")
     scene.cinema.render(3, clip(20, 20))
     assert scene.shown() == [3]
-    assert report(scene.live.ledger, GATE).failed == 1
+    assert report(scene.live.ledger, scene.live.stream(GATE)).failed == 1
 
 
 def test_a_clip_that_cannot_be_read_is_left_out(scene: Scene) -> None:
@@ -238,13 +238,13 @@ def test_who_comes_back_after_a_while_sees_the_present(scene: Scene) -> None:
         scene.send()
         scene.live.round()
     assert 13 not in scene.cinema.jobs(), "nobody looked"
-    late = report(scene.live.ledger, GATE).late
+    late = report(scene.live.ledger, scene.live.stream(GATE)).late
     scene.cinema.render(13, clip(90, 20))
     (fragment,) = [each for each in scene.look() if each.packet_id == 13]
     assert fragment.number >= 3, "numbers are never given twice"
     assert fragment.era >= 1
     assert scene.shown() == [13], "what was shown long ago is not the present"
-    assert report(scene.live.ledger, GATE).late == late, "nobody missed the others"
+    assert report(scene.live.ledger, scene.live.stream(GATE)).late == late, "nobody missed the others"
 
 
 def test_a_viewer_who_left_stops_the_rendering(scene: Scene) -> None:
@@ -294,7 +294,7 @@ def test_the_last_picture_is_held_while_nothing_moves(scene: Scene) -> None:
     assert [fragment.piece for fragment in fragments] == [0, HOLD, HOLD, HOLD]
     assert {fragment.era for fragment in fragments} == {0}, "the same picture goes on"
     assert fragments[-1].start_ms == BOOT_WALL_MS + 6_000
-    assert report(scene.live.ledger, GATE).held == 3
+    assert report(scene.live.ledger, scene.live.stream(GATE)).held == 3
 
 
 def test_a_still_picture_is_held_by_its_own_piece(scene: Scene) -> None:
@@ -333,7 +333,7 @@ def test_nothing_is_held_for_longer_than_a_camera_may_be_silent(scene: Scene) ->
     scene.look()
     for _ in range(50):
         scene.look(passed_ms=2_000)
-    told = report(scene.live.ledger, GATE)
+    told = report(scene.live.ledger, scene.live.stream(GATE))
     assert 25 <= told.held <= 33
 
 
@@ -379,7 +379,7 @@ def test_the_report_tells_when_segments_became_playable(scene: Scene) -> None:
     scene.now_ms += 700
     scene.cinema.render(number, clip(20, 20))
     scene.look()
-    (listed,) = report(scene.live.ledger, GATE).recent
+    (listed,) = report(scene.live.ledger, scene.live.stream(GATE)).recent
     assert (listed.segment, listed.stored_ms, listed.listed_ms) == (number, stored_ms, stored_ms + 700)
 
 

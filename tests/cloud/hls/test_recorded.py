@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cloud.hls.films import Films
-from cloud.hls.ledger import Ledger
+from cloud.hls.ledger import Ledger, Stream
 from cloud.hls.recorded import IntervalError, Recorded
 from cloud.jobs import listed
 from cloud.store import Store
@@ -40,7 +40,7 @@ def archive(any_store: Store, bundle: Bundle, tmp_path: Path) -> Archive:
 
 
 def test_what_is_missing_is_asked_for_as_events_are(archive: Archive) -> None:
-    found = archive.recorded.recording(archive.camera_id, BOOT_WALL_MS, BOOT_WALL_MS + 2_000)
+    found = archive.recorded.recording(Stream(archive.camera_id), BOOT_WALL_MS, BOOT_WALL_MS + 2_000)
     assert (list(found.fragments), found.whole) == ([], False)
     with archive.store.read() as session:
         jobs = {(job.segment, job.lane, job.asked_ms) for job in listed(session)}
@@ -50,7 +50,7 @@ def test_what_is_missing_is_asked_for_as_events_are(archive: Archive) -> None:
 def test_a_segment_that_only_touches_is_not_shown(archive: Archive) -> None:
     for number in (1, 2, 3):
         archive.cinema.render(number, clip(50, 10))
-    found = archive.recorded.recording(archive.camera_id, BOOT_WALL_MS + 1_000, BOOT_WALL_MS + 2_000)
+    found = archive.recorded.recording(Stream(archive.camera_id), BOOT_WALL_MS + 1_000, BOOT_WALL_MS + 2_000)
     assert ([each.packet_id for each in found.fragments], found.whole) == ([2], True)
 
 
@@ -58,7 +58,7 @@ def test_a_clip_that_cannot_be_read_is_left_out(archive: Archive) -> None:
     archive.cinema.render(1, clip(50, 10))
     archive.cinema.render(2, b"no film")
     archive.cinema.render(3, clip(90, 10))
-    found = archive.recorded.recording(archive.camera_id, BOOT_WALL_MS, BOOT_WALL_MS + 3_000)
+    found = archive.recorded.recording(Stream(archive.camera_id), BOOT_WALL_MS, BOOT_WALL_MS + 3_000)
     assert [(each.packet_id, each.era) for each in found.fragments] == [(1, 0), (3, 1)]
     assert found.whole
 
@@ -74,4 +74,4 @@ def test_an_interval_that_makes_no_sense_is_refused(
     archive: Archive, to_ms: int, most: int, why: str
 ) -> None:
     with pytest.raises(IntervalError, match=why):
-        archive.of_at_most(most).recording(archive.camera_id, BOOT_WALL_MS, to_ms)
+        archive.of_at_most(most).recording(Stream(archive.camera_id), BOOT_WALL_MS, to_ms)

@@ -20,6 +20,7 @@ from cloud.viewing import Viewing
 from tests.cloud.desk import Desk
 from tests.cloud.hls.cinema import Cinema, clip
 from tests.cloud.sample import Device
+from tests.cloud.web import TRUST, open_to_all
 
 SEGMENT_MS = 500
 FRAMES = 5
@@ -50,19 +51,19 @@ def theatre(
     extend(app)
     with listen("127.0.0.1", 0) as listening:
         threads = [
-            threading.Thread(target=serve, args=(app, listening, stop), name="serve"),
+            threading.Thread(target=serve, args=(open_to_all(app), listening, stop), name="serve"),
             threading.Thread(target=live.run, args=(stop,), name="live"),
         ]
         for thread in threads:
             thread.start()
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
-            with httpx.Client(base_url=address, timeout=10) as client:
+            with httpx.Client(base_url=address, timeout=60, verify=TRUST) as client:
                 yield Theatre(address, client, live, cinema, desk)
         finally:
             stop.set()
             for thread in threads:
-                thread.join(10)
+                thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
 
 
@@ -93,4 +94,4 @@ def filming(theatre: Theatre, device: Device, *, renders: Callable[[int], bool])
         yield
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(60)

@@ -1,19 +1,26 @@
 """Fuzzing: planted faults are found and replayed, and the same seed gives the same inputs."""
 
+import base64
 import io
 import json
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 
+from cloud.certificate import identity_of
 from mirage.bench.fuzz import watch
 from mirage.bench.fuzz.campaign import PART, Plan, in_scratch, run_parallel
 from mirage.bench.fuzz.command import Request, choose, report, run, run_replay
 from mirage.bench.fuzz.mutate import LONGEST
+from mirage.bench.fuzz.settings import CERTIFICATE
 from mirage.bench.fuzz.targets import Target, make_targets
 from mirage.bench.fuzz.watch import make_input, replay, run_part
 from mirage.bench.report import to_json
@@ -27,6 +34,21 @@ CARELESS = planted.planted(Path())["careless"]
 def targets() -> Iterator[Mapping[str, Target]]:
     with in_scratch(partial(make_targets, ())) as made:
         yield made
+
+
+def test_a_serial_number_that_is_not_positive_is_read_without_a_warning(
+    targets: Mapping[str, Target],
+) -> None:
+    made = x509.load_pem_x509_certificate(CERTIFICATE)
+    serial = made.serial_number.to_bytes(20, "big")
+    content = made.public_bytes(Encoding.DER).replace(serial, bytes((serial[0] | 0x80,)) + serial[1:])
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(content) + b"-----END CERTIFICATE-----\n"
+    with pytest.warns(CryptographyDeprecationWarning, match="serial number"):
+        identity_of(pem)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        targets["certificate"].parse(pem)
+    assert seen == []
 
 
 def test_a_planted_fault_is_reported_with_the_input_that_replays_it() -> None:

@@ -45,6 +45,9 @@ def test_a_clip_goes_through_the_whole_system(make_video: MakeVideo, tmp_path: P
     assert {"birth", "state", "connect"} <= uplink.keys()
     assert report["mqtt_bytes"] == sum(cost["bytes"] for cost in report["mqtt"])
     assert report["birth_bytes"] == uplink["birth"]["bytes"]
+    sent = {kind: size for kind, size in report["sent_bytes"].items() if kind != "transport"}
+    assert sum(sent.values()) == sum(cost["bytes"] for cost in uplink.values())
+    assert sent["payload"] == sum(cost["payload_bytes"] for cost in uplink.values())
     assert not {"unparsed", "cut", "other"} & {cost["kind"] for cost in report["mqtt"]}
     assert sum(report["layers"].values()) < report["packet_bytes"] < report["mqtt_bytes"]
     assert report["ratio_on_wire"] == pytest.approx(report["source"]["raw_bytes"] / report["mqtt_bytes"])

@@ -48,6 +48,20 @@ def diffusion_bundle(
     return Bundle.load(folder, "cloud")
 
 
+def shipped_diffusion_bundle(tiny: Path, folder: Path, pipeline: str, models: Models) -> Bundle:
+    """Give the shipped bundle, with its own encoder and token decoder, this pipeline as its renderer."""
+    for part in ("sender", "receiver", "tables"):
+        (folder / part).symlink_to(tiny / part)
+    text = (tiny / "bundle.toml").read_text().replace('golden = "golden.npz"\n', "")
+    before, _, rest = text.partition("[renderer]\n")
+    files = "[files]\n" + "".join(
+        f"{line}\n" for line in rest.partition("[files]\n")[2].splitlines() if '"golden.npz"' not in line
+    )
+    made = _renderer(pipeline, models, {}, decoder=True).replace(DECODER, "receiver/appearance_decoder.onnx")
+    (folder / "bundle.toml").write_text(before + made + files)
+    return Bundle.load(folder, "cloud")
+
+
 def _renderer(pipeline: str, models: Models, options: dict[str, Scalar], *, decoder: bool) -> str:
     lines = ['[renderer]\nbackend = "diffusers"', f'decoder = "{DECODER}"' if decoder else ""]
     lines += [f"[renderer.models.{role}]\n{_source(source)}" for role, source in models.items()]

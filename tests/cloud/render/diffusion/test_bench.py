@@ -222,3 +222,18 @@ def test_the_peak_of_another_card_is_measured(card: str) -> None:
     peak = measured_peak("cpu", side=32)
     assert peak.tflops > 0
     assert "32x32" in peak.source
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_step_of_several_clips_is_measured_beside_one_alone(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "_EVERYWHERE", {})
+    monkeypatch.setattr(bench, "_TRANSFORMERS", {})
+    found = measured(name, every_option=True)
+    assert found.failed == {}
+    assert found.batches.keys() == {1, 2, 4}
+    assert found.batches[1].identical, "the same call is the same picture"
+    for batch in found.batches.values():
+        assert batch.largest_difference < 0.1, "it is the same clip, but for rounding in 16 bits"
+        assert (batch.largest_difference == 0) == batch.identical

@@ -15,6 +15,8 @@ from diffusers import (
 )
 from numpy.typing import NDArray
 
+from cloud.render.anchors import NO_SCENERY, Scenery
+from cloud.render.clip import render_segment
 from cloud.render.diffusion.renderer import DiffusionRenderer
 from cloud.render.renderer import Context, Renderer, RenderError
 from tests.cloud.render.diffusion.studio import (
@@ -232,3 +234,38 @@ def test_strength_0_leaves_a_picture_out(ltx_models: Models, tmp_path: Path) -> 
     renderer = DiffusionRenderer(bundle)
     anchored = Context(None, NEXT, anchors=(picture(1),))
     assert np.array_equal(render(renderer, segment(), anchored), render(renderer, bare(segment())))
+
+
+def test_a_stand_in_reaches_the_adapter_and_words_but_nothing_of_the_scene_does(
+    animatediff: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Calls(monkeypatch, AnimateDiffPipeline)
+    told = with_vector(replace(segment(), caption="an old man in a red coat walks"), 1)
+    policy = replace(POLICY, stand_in="figure")
+    clips = [
+        render_segment([one], 0, CAMERA, animatediff, policy, 3, scenery=scenery)
+        for one, scenery in (
+            (told, NO_SCENERY),
+            (with_vector(told, 2), NO_SCENERY),
+            (told, Scenery(figure=picture(1))),
+            (told, Scenery(figure=picture(2))),
+        )
+    ]
+    assert np.array_equal(clips[0], clips[1]), "another scene is the same clip"
+    assert all_differ(*clips[1:])
+    assert {call["prompt"] for call in calls.seen} == {"a grey figure walks"}
+    embeddings = [call["ip_adapter_image_embeds"][0] for call in calls.seen]  # type: ignore[index]
+    assert [bool(each.any()) for each in embeddings] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("name", ["ltx", "wan"])
+def test_no_keyframe_is_shown_where_stand_ins_are_asked_for(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    renderer: Renderer = request.getfixturevalue(name)
+    policy = replace(POLICY, stand_in="figure")
+    one, other = [
+        render_segment([each, NEXT], 0, CAMERA, renderer, policy, 3) for each in (segment(), segment(7))
+    ]
+    assert np.array_equal(one, other)
+    assert not np.array_equal(one, render_segment([segment(), NEXT], 0, CAMERA, renderer, POLICY, 3))

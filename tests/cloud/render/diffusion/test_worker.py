@@ -17,6 +17,7 @@ from cloud.render.load import load_renderer
 from cloud.render.renderer import Context, Renderer, never
 from cloud.render.seam import seam
 from cloud.store import Store
+from cloud.terms import Terms
 from cloud.worker import Worker
 from tests.bundles import CAPTIONS
 from tests.cloud.desk import NOW_MS, Desk
@@ -111,7 +112,8 @@ def test_the_worker_loads_the_renderer_that_the_bundle_names(
     studio: Studio, tmp_path: Path, ltx_bundle: Bundle
 ) -> None:
     other = tmp_path / "others"
-    worker = Worker(studio.store, Objects(str(other)), Bundles([ltx_bundle]), studio.policy, lambda: NOW_MS)
+    terms = Terms.of(studio.policy)
+    worker = Worker(studio.store, Objects(str(other)), Bundles([ltx_bundle]), terms, lambda: NOW_MS)
     with studio.store.write() as session:
         jobs.enqueue(session, 1, NOW_MS)
     assert worker.work()

@@ -1,0 +1,1 @@
+"""Saved searches that are told when a caption matches."""

@@ -1,0 +1,1 @@
+"""What is stated of a clip, signed: documents, keys, checks."""

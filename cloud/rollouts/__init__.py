@@ -1,0 +1,1 @@
+"""Releases and bundles brought to devices, wave after wave, by the cloud itself."""

@@ -1,0 +1,1 @@
+"""What devices sent: counted by the minute, added up by hour, day and month, held against budgets."""

@@ -1,0 +1,1 @@
+"""The edge's ledger, held against a counting proxy and against the packets on the wire."""

@@ -1,0 +1,1 @@
+"""Bytes, meaning and privacy of the same settings, side by side."""
