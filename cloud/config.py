@@ -18,6 +18,7 @@
     [receiver] and its tables by role and camera, as cloud/config_receiver.py says: go before [render]
     [ray]      address = "auto" (or "local"), most_workers = 8, gpus_each = 0, cpus_each = 1
     [events], [alerts]                                   as cloud/config_events.py says
+    [webhooks] secrets = [] (unsigned without any), and receivers, as cloud/config_webhooks.py says
     [retention] packets_days, packets_bytes_per_camera, clips_days, clips_bytes_per_camera: without them
                all is kept; quarantine_days, quarantine_bytes = 67108864
     [usage]    keep_minutes_h = 48, keep_hours_days = 90, keep_days = 1096, timezone = "UTC", billing_day = 1,
@@ -46,6 +47,7 @@ from cloud.config_receiver import ReceiverTables
 from cloud.config_render import Render
 from cloud.config_serve import Serve
 from cloud.config_usage import Metrics, UsageSettings
+from cloud.config_webhooks import WebhookSettings
 from cloud.render.anchors import Anchors
 from wire import topics
 from wire.packet import MAX_FRAME
@@ -183,6 +185,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     ray: Ray = Ray()
     events: Events = Events()
     alerts: Alerts = Alerts()
+    webhooks: WebhookSettings = WebhookSettings()
     retention: Retention = Retention()
     usage: UsageSettings = UsageSettings()
     metrics: Metrics = Metrics()
@@ -245,6 +248,7 @@ def _with_paths_below(config: Config, folder: Path) -> Config:
         security=_security_below(config.security, folder),
         enrolment=_enrolment_below(config.enrolment, folder),
         provenance=config.provenance.below(folder),
+        webhooks=config.webhooks.below(folder),
         store=store,
         bundle=bundle,
         render=render,

@@ -6,9 +6,11 @@
 """
 
 from typing import Annotated, Literal
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
+
+from cloud.config_webhooks import begins_with, check_url
 
 Kind = Literal["segment.described", "clip.rendered", "alert.raised"]
 KINDS: tuple[Kind, ...] = ("segment.described", "clip.rendered", "alert.raised")
@@ -32,7 +34,7 @@ class Events(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.base_url:
-            _check_url("events.base_url", self.base_url)
+            check_url("events.base_url", self.base_url)
             if self.base_url.endswith("/"):
                 raise ValueError(f"events.base_url {self.base_url!r}: leave out the / at the end")
 
@@ -51,40 +53,12 @@ class Alerts(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         for url in self.webhooks:
-            _check_url("alerts.webhooks", url)
+            check_url("alerts.webhooks", url)
 
     def allows(self, webhook: str) -> bool:
         """Say whether alerts may be posted there."""
         try:
-            wanted = _check_url("webhook", webhook)
+            wanted = check_url("webhook", webhook)
         except ValueError:
             return False
-        return any(_begins_with(wanted, urlsplit(url)) for url in self.webhooks)
-
-
-def _begins_with(wanted: SplitResult, allowed: SplitResult) -> bool:
-    """Compare host and port as a whole, and the path by its parts: /hooks does not begin /hooks-of-others."""
-    same = (wanted.scheme, wanted.netloc.lower()) == (allowed.scheme, allowed.netloc.lower())
-    whole = wanted.path == allowed.path and (wanted.query == allowed.query or not allowed.query)
-    below = not allowed.query and _parts_begin(wanted.path, allowed.path)
-    return same and (whole or below)
-
-
-def _parts_begin(path: str, beginning: str) -> bool:
-    parts = unquote(path).split("/")
-    return path.startswith(f"{beginning.rstrip('/')}/") and ".." not in parts and "." not in parts
-
-
-def _check_url(what: str, url: str) -> SplitResult:
-    """Give a URL's parts, or raise ValueError."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(f"{what} {url!r}: {error}") from error
-    plain = url.isascii() and url.isprintable() and not set(url) & set(' "<>\\^`{|}')
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not plain:
-        raise ValueError(f"{what} {url!r} is not http://HOST/… or https://HOST/…")
-    if parts.username is not None or parts.fragment:
-        raise ValueError(f"{what} {url!r}: leave out user, password and #")
-    return parts
+        return any(begins_with(wanted, urlsplit(url)) for url in self.webhooks)

@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta, Struct
 
+from cloud.config_webhooks import check_url
+
 _YEARS_DAYS = 100 * 366
 
 Days = Annotated[int, Meta(ge=1, le=_YEARS_DAYS)]
@@ -48,8 +50,8 @@ class UsageSettings(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(
                 f"usage.timezone {self.timezone!r} is no IANA time zone, like Europe/Berlin"
             ) from error
-        if self.webhook and not self.webhook.startswith(("http://", "https://")):
-            raise ValueError(f"usage.webhook {self.webhook!r} is not http://HOST/… or https://HOST/…")
+        if self.webhook:
+            check_url("usage.webhook", self.webhook)
 
     @property
     def zone(self) -> ZoneInfo:

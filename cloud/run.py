@@ -66,6 +66,7 @@ from cloud.rollouts.duty import Rollouts
 from cloud.search import Search
 from cloud.search_routes import search_routes
 from cloud.serve import listen, serve
+from cloud.signatures import Signers
 from cloud.store import Store, StoreError
 from cloud.thumb_routes import thumb_routes
 from cloud.thumbs import Thumbs
@@ -75,6 +76,7 @@ from cloud.usage.export import Reports
 from cloud.usage.query import Usage
 from cloud.usage.routes import usage_routes
 from cloud.viewing import Viewing
+from cloud.webhook_secrets import signers_of
 from wire.bundle import Bundle
 
 ROLES = frozenset({"ingest", "render", "serve"})  # of `mirage cloud run`; "derive" and "enrol" are more
@@ -101,6 +103,7 @@ def run(
     ObjectsError, ServeError. A broker that is not there is awaited.
     """
     cloud_keys = _cloud_keys(config, credentials) if "ingest" in roles else None
+    signers = signers_of(config, credentials) if "ingest" in roles else None
     notary = notary_of(config, credentials) if "render" in roles else None
     paths = () if roles == {"enrol"} else config.bundle.paths  # who only enrols needs no models
     loaded = [Bundle.load(Path(path), "cloud") for path in paths]
@@ -108,8 +111,8 @@ def run(
         store = Store(config.store.url)
         stack.callback(store.close)
         cloud = _Cloud(config, store, Objects(config.store.objects), loaded, load)
-        if "ingest" in roles:
-            cloud.add_ingest(cloud_keys)
+        if signers is not None:
+            cloud.add_ingest(cloud_keys, signers)
         if "derive" in roles:
             cloud.add_derive()
         if notary is not None:
@@ -160,8 +163,8 @@ class _Cloud:
         self._ingest: Ingest | None = None
         self._publisher: Publisher | None = None
 
-    def add_ingest(self, cloud_keys: Sequence[X25519PrivateKey] | None) -> None:
-        """Take packets; `cloud_keys` open births, without them the broker is trusted."""
+    def add_ingest(self, cloud_keys: Sequence[X25519PrivateKey] | None, signers: Signers) -> None:
+        """Take packets; `cloud_keys` open births, without them the broker is trusted. Calls are signed."""
         store, broker = self._store, self._config.broker
         with store.write() as session:
             heal(session)
@@ -178,8 +181,8 @@ class _Cloud:
             broker, store, inbox, gate, answering, derivation, meters=self.meters, publisher=self._publisher
         )
         self.crew.add("ingest", self._ingest.run)
-        self.crew.add("webhooks", Webhooks(store, self._config.alerts).run)
-        usage = UsageDuty(store, self._config.usage, events=self._config.events.enabled)
+        self.crew.add("webhooks", Webhooks(store, self._config.alerts, signers=signers).run)
+        usage = UsageDuty(store, self._config.usage, events=self._config.events.enabled, signers=signers)
         self.crew.add("usage", usage.run)
         self.crew.add("rollouts", Rollouts(store).run)
         self.crew.add("retention", Pruner(store, self._objects, self._config.retention).run)

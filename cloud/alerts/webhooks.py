@@ -3,12 +3,11 @@
     webhook_calls --claim: not due for a while--> POST --2xx--> sent
          ^---- later: 10 s, 1 min, 6 min, 30 min ---'-- five times in vain: dropped, and counted
 
-Only to URLs that the settings allow, also when they allowed another one when it was written. Redirects are
-not followed: whoever answers there does not choose where the cloud calls next. An answer is read no further
-than its status. A call may come twice, under the same event id.
+Only to URLs that the settings allow, also when they allowed another one when it was written; signed, if
+there is a secret. Where nobody answers, all that waits for the same server rests, so that calls to others are
+not held up by it. A call may come twice, under the same id.
 """
 
-import http.client
 import threading
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -20,26 +19,23 @@ from sqlalchemy.orm import Session
 from cloud import tallies
 from cloud.config_events import Alerts
 from cloud.leases import SessionClock, database_ms
+from cloud.posting import UnreachableError, WebhookError, post
 from cloud.registry import table_of
 from cloud.schema import AlertRow, WebhookCallRow
+from cloud.signatures import UNSIGNED, Signers
 from cloud.store import Store, StoreError
-from wire.events import CONTENT_TYPE
 
 SENT, DROPPED = "webhooks.sent", "webhooks.dropped"  # tallies
-TIMEOUT_S = 5.0  # for each step: to connect, to send, to answer
 MAX_ATTEMPTS = 5
 _PAUSES_MS = (10_000, 60_000, 360_000, 1_800_000)
 _CLAIM_MS = 60_000  # longer than a call takes
 _POLL_S = 0.5
 _REST_S = 2.0
+UNREACHED_MS = 10_000  # for so long, a server that did not answer is left alone
 
 _ALERTS, _CALLS = table_of(AlertRow), table_of(WebhookCallRow)
 
 log = structlog.get_logger()
-
-
-class WebhookError(RuntimeError):
-    """A webhook did not take an event; the message says why."""
 
 
 class _Call(NamedTuple):
@@ -48,15 +44,23 @@ class _Call(NamedTuple):
     url: str | None
     event: bytes
     attempt: int
+    at_ms: int
 
 
 class Webhooks:
     """Runs on one thread, or several; as many processes as there are."""
 
-    def __init__(self, store: Store, settings: Alerts, clock: SessionClock = database_ms) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Alerts,
+        clock: SessionClock = database_ms,
+        signers: Signers = UNSIGNED,
+    ) -> None:
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._signers = signers
 
     def run(self, stop: threading.Event) -> None:
         """Post until `stop`."""
@@ -78,19 +82,19 @@ class Webhooks:
             return False
         trouble = self._trouble(call)
         if trouble is not None:
-            log.warning("webhook failed", alert=call.alert_id, attempt=call.attempt, error=trouble)
+            log.warning("webhook failed", alert=call.alert_id, attempt=call.attempt, error=str(trouble))
         with self._store.write() as session:
             self._close(session, call, trouble)
         return True
 
-    def _trouble(self, call: _Call) -> str | None:
+    def _trouble(self, call: _Call) -> WebhookError | None:
         """Post, and say why that failed, if it did."""
         if call.url is None or not self._settings.allows(call.url):
-            return "is not below any of alerts.webhooks in the cloud's settings"
+            return WebhookError("is not below any of alerts.webhooks in the cloud's settings")
         try:
-            post(call.url, call.event)
+            post(call.url, call.event, self._signers.of(call.url).headers(call.event, call.at_ms))
         except WebhookError as error:
-            return str(error)
+            return error
         return None
 
     def _claim(self) -> _Call | None:
@@ -111,12 +115,14 @@ class Webhooks:
             session.connection().execute(
                 later.values(due_ms=now_ms + _CLAIM_MS, attempts=_CALLS.c.attempts + 1)
             )
-        return _Call(row[0], row[1], row[2], row[3], row[4] + 1)
+        return _Call(row[0], row[1], row[2], row[3], row[4] + 1, now_ms)
 
-    def _close(self, session: Session, call: _Call, trouble: str | None) -> None:
+    def _close(self, session: Session, call: _Call, trouble: WebhookError | None) -> None:
         connection, this = session.connection(), _CALLS.c.id == call.id
         told = update(_ALERTS).where(_ALERTS.c.id == call.alert_id, _ALERTS.c.webhook == call.url)
-        connection.execute(told.values(webhook_error=trouble))
+        connection.execute(told.values(webhook_error=None if trouble is None else str(trouble)))
+        if isinstance(trouble, UnreachableError) and call.url is not None:
+            self._rest(session, call.url)
         if trouble is not None and call.attempt < MAX_ATTEMPTS:
             due_ms = self._clock(session) + _PAUSES_MS[call.attempt - 1]
             connection.execute(update(_CALLS).where(this).values(due_ms=due_ms))
@@ -124,20 +130,11 @@ class Webhooks:
             connection.execute(delete(_CALLS).where(this))
             tallies.add(session, SENT if trouble is None else DROPPED)
 
-
-def post(url: str, event: bytes) -> None:
-    """Post an event, or raise WebhookError. Follows no redirect, reads no more than the status."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    headers = {"Content-Type": f"{CONTENT_TYPE}; charset=utf-8", "User-Agent": "mirage"}
-    try:
-        connection.request("POST", target, event, headers)
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise WebhookError(f"{parts.hostname}: {error or type(error).__name__}") from error
-    finally:
-        connection.close()
-    if not 200 <= status < 300:
-        raise WebhookError(f"{parts.hostname}: answered {status}")
+    def _rest(self, session: Session, url: str) -> None:
+        """Leave a server alone for a while, whichever alerts call it; that is no attempt."""
+        parts = urlsplit(url)
+        server = f"{parts.scheme}://{parts.netloc}"
+        there = select(_ALERTS.c.id).where(_ALERTS.c.webhook.startswith(server, autoescape=True))
+        soon_ms = self._clock(session) + UNREACHED_MS
+        waiting = update(_CALLS).where(_CALLS.c.alert_id.in_(there), _CALLS.c.due_ms < soon_ms)
+        session.connection().execute(waiting.values(due_ms=soon_ms))

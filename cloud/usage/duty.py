@@ -14,6 +14,7 @@ import structlog
 from cloud import duties
 from cloud.clock import Clock, wall_ms
 from cloud.config_usage import UsageSettings
+from cloud.signatures import UNSIGNED, Signers
 from cloud.store import Store, StoreError
 from cloud.usage.periods import HOUR_MS, MINUTE_MS
 from cloud.usage.pruning import prune
@@ -32,7 +33,13 @@ class UsageDuty:
     """Does all of it for as long as this process has the duty. Runs on one thread."""
 
     def __init__(
-        self, store: Store, settings: UsageSettings, *, events: bool = False, clock: Clock = wall_ms
+        self,
+        store: Store,
+        settings: UsageSettings,
+        *,
+        events: bool = False,
+        clock: Clock = wall_ms,
+        signers: Signers = UNSIGNED,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -40,7 +47,7 @@ class UsageDuty:
         self._holder = f"{socket.gethostname()[:80]}-{os.getpid()}-{id(self)}"
         self._rollup = Rollup(store, clock, settings.currency)
         self._warden = Warden(store, settings, Telling(settings, events=events))
-        self._caller = Caller(store, settings)
+        self._caller = Caller(store, settings, signers)
         self._watched_ms = self._pruned_ms = 0
 
     def run(self, stop: threading.Event) -> None:

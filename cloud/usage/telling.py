@@ -11,10 +11,13 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from cloud import tallies
-from cloud.alerts.webhooks import MAX_ATTEMPTS, WebhookError, post
+from cloud.alerts.webhooks import MAX_ATTEMPTS
+from cloud.clock import Clock, wall_ms
 from cloud.config_usage import UsageSettings
+from cloud.posting import WebhookError, post
 from cloud.registry import insert_missing, table_of
 from cloud.schema import OutboxRow, UsageCallRow
+from cloud.signatures import UNSIGNED, Signers
 from cloud.store import Store
 from wire import events, notices
 from wire.events import BudgetReached, Notice, UsageUnusual, time_text
@@ -23,6 +26,7 @@ from wire.notices import BudgetFacts, UnusualFacts
 SENT, DROPPED = "usage-calls.sent", "usage-calls.dropped"  # tallies
 PAUSES_MS = (10_000, 60_000, 360_000, 1_800_000)
 _CLAIM_MS = 60_000  # longer than a call takes
+ROUND_MS = 20_000  # of calls, one after another: the rest of the duty waits meanwhile
 
 _CALLS = table_of(UsageCallRow)
 
@@ -67,16 +71,23 @@ class Telling:
 
 
 class Caller:
-    """Posts what waits for the webhook. A call may come twice, under the same event id."""
+    """Posts what waits for the webhook, signed. A call may come twice, under the same event id."""
 
-    def __init__(self, store: Store, settings: UsageSettings) -> None:
+    def __init__(
+        self, store: Store, settings: UsageSettings, signers: Signers = UNSIGNED, clock: Clock = wall_ms
+    ) -> None:
         self._store = store
         self._url = settings.webhook
+        self._signers = signers
+        self._clock = clock
 
     def work(self, now_ms: int) -> int:
-        """Post all that is due, and tell how many calls that were. Raises StoreError."""
-        done = 0
-        while (call := self._claim(now_ms)) is not None:
+        """Post what is due, for as long as a round takes, and tell how many calls that were.
+
+        Raises StoreError.
+        """
+        done, end_ms = 0, self._clock() + ROUND_MS
+        while self._clock() < end_ms and (call := self._claim(now_ms)) is not None:
             trouble = self._trouble(call.event)
             with self._store.write() as session:
                 self._close(session, call.id, call.attempts + 1, trouble, now_ms)
@@ -101,7 +112,7 @@ class Caller:
         if not self._url:
             return "[usage] has no webhook any more"
         try:
-            post(self._url, event)
+            post(self._url, event, self._signers.of(self._url).headers(event, self._clock()))
         except WebhookError as error:
             return str(error)
         return None

@@ -13,6 +13,7 @@ from cloud.catalog import Catalog
 from cloud.config import Broker, BundlePaths, Config, ConfigError, Security, StorePlace
 from cloud.config_render import Render
 from cloud.config_serve import Serve
+from cloud.config_webhooks import WebhookSettings
 from cloud.crew import Crew
 from cloud.looks import looks_of
 from cloud.message import Message
@@ -84,6 +85,7 @@ def test_from_broker_to_clip(config: Config, broker: LoopbackBroker, device: Dev
         pytest.param({"render": Render(anchors=("/nowhere/yard.jpg",))}, ConfigError, id="anchor"),
         pytest.param({"broker": Broker("b"), "security": Security("/nowhere/key")}, ConfigError, id="key"),
         pytest.param({"broker": Broker("b", envelope="none", ca="/nowhere/ca")}, ConfigError, id="ca"),
+        pytest.param({"webhooks": WebhookSettings(("/nowhere/secret",))}, ConfigError, id="secret"),
     ],
 )
 def test_what_cannot_work_is_found_before_anything_starts(

@@ -1,5 +1,6 @@
 """Webhooks: posted as events are, tried again within bounds, never led elsewhere."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,54 +8,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from sqlalchemy import select, update
 
-from cloud import tallies
-from cloud.alerts import rulebook, watch, webhooks
+from cloud import posting, tallies
+from cloud.alerts import rulebook, watch
 from cloud.alerts.rules import Draft
-from cloud.alerts.webhooks import DROPPED, MAX_ATTEMPTS, SENT, Webhooks
+from cloud.alerts.webhooks import DROPPED, MAX_ATTEMPTS, SENT, UNREACHED_MS, Webhooks
 from cloud.config_events import Alerts, Events
 from cloud.schema import AlertRow, WebhookCallRow
 from cloud.store import Store
 from tests.cloud.alerts.lookout import Lookout
+from tests.cloud.hook import Hook, listening
 from wire import events
 from wire.bundle import Bundle
 from wire.events import AlertRaised
 
 
-class Hook:
-    """A server that keeps what is posted to it, and answers as it is told."""
-
-    def __init__(self) -> None:
-        hook = self
-        self.answer = 204
-        self.posts: list[tuple[str, str, bytes]] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.posts.append((self.path, self.headers["Content-Type"], body))
-                self.send_response(hook.answer)
-                self.send_header("Location", "/elsewhere")
-                self.end_headers()
-
-            def log_message(self, *_args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, name="hook")
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}/hooks"
-
-
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    made = Hook()
-    made.thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    made.thread.join()
+    with listening() as running:
+        yield running
 
 
 class Post:
@@ -74,7 +45,7 @@ class Post:
 
     def calls(self) -> list[WebhookCallRow]:
         with self.store.read() as session:
-            return list(session.scalars(select(WebhookCallRow)))
+            return list(session.scalars(select(WebhookCallRow).order_by(WebhookCallRow.id)))
 
     def error(self) -> str | None:
         with self.store.read() as session:
@@ -94,8 +65,8 @@ def test_the_event_of_an_alert_is_posted_once(post: Post, hook: Hook) -> None:
     post.lookout.say("a red car")
     assert post.hooks.work()
     assert not post.hooks.work()
-    ((path, kind, body),) = hook.posts
-    assert (path, kind) == ("/hooks/cars?to=me", f"{events.CONTENT_TYPE}; charset=utf-8")
+    ((path, headers, body),) = hook.posts
+    assert (path, headers["content-type"]) == ("/hooks/cars?to=me", f"{events.CONTENT_TYPE}; charset=utf-8")
     event = events.decode(body)
     assert isinstance(event, AlertRaised)
     assert event.data.alert.name == "Cars"
@@ -127,7 +98,7 @@ def test_what_nobody_ever_takes_is_given_up_and_counted(post: Post, hook: Hook) 
 
 
 def test_a_server_that_is_silent_is_left(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "TIMEOUT_S", 0.05)
+    monkeypatch.setattr(posting, "TIMEOUT_S", 0.05)
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as silent:
         url = f"http://127.0.0.1:{silent.server_address[1]}/hooks"
         with post.store.write() as session:
@@ -135,6 +106,25 @@ def test_a_server_that_is_silent_is_left(post: Post, monkeypatch: pytest.MonkeyP
         post.lookout.say("a red car")
         assert post.sender(Alerts((url,))).work()
     assert post.error() == "127.0.0.1: timed out"
+
+
+def test_a_server_that_is_away_holds_up_no_other(post: Post, hook: Hook) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        away = f"http://127.0.0.1:{nobody.getsockname()[1]}/hooks"
+    allowed = Alerts((hook.url, away))
+    with post.store.write() as session:
+        for name in ("Trucks", "Vans"):
+            rulebook.add(session, Draft(name, name[:-1], cooldown_s=0, webhook=f"{away}/{name}"), allowed, 0)
+    post.lookout.say("a truck", "a truck and a van", "a red car")
+    hooks = post.sender(allowed)
+    assert hooks.work()
+    assert [call.attempts for call in post.calls()] == [1, 0, 0, 0], "nobody is there"
+    assert hooks.work()
+    assert [path for path, _, _ in hook.posts] == ["/hooks/cars?to=me"]
+    assert not hooks.work(), "what else waits for it rests"
+    assert [call.attempts for call in post.calls()] == [1, 0, 0]
+    post.lookout.now_ms += UNREACHED_MS
+    assert hooks.work()
 
 
 def test_a_webhook_that_settings_allow_no_more_is_not_called(post: Post, hook: Hook) -> None:
