@@ -20,7 +20,8 @@ fail() {
 apt_install() {
   [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || return 1
   say "installing $* with apt-get"
-  apt-get update -qq >&2 || return 1
+  [[ ${apt_is_fresh-} ]] || apt-get update -qq >&2 || return 1
+  apt_is_fresh=yes
   without_services env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null 2>&1
 }
 
