@@ -17,19 +17,25 @@ _TEMPLATE = "migrated"
 
 @dataclass
 class Cluster:
-    """A running server; `fresh` gives the url of a new store. Copying one is quicker than migrating it."""
+    """A running server. Copying a store is quicker than migrating it."""
 
     server: Postgres
-    numbers: Iterator[int] = field(default_factory=count)
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
         self.server.execute(f"CREATE DATABASE {_TEMPLATE}")
         Store(self.server.url(_TEMPLATE)).close()
 
     def fresh(self) -> str:
-        name = f"store_{next(self.numbers)}"
-        self.server.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
-        return self.server.url(name)
+        """Give the url of a new store, and drop the one before: hundreds would fill the disk."""
+        import psycopg  # the server runs, so it is here
+
+        number = next(self.numbers)
+        where = self.server.url("postgres").replace("+psycopg", "")
+        with psycopg.connect(where, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS store_{number - 1} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE store_{number} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY")
+        return self.server.url(f"store_{number}")
 
 
 def running_cluster() -> Iterator[Cluster]:
