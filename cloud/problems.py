@@ -4,16 +4,20 @@
      "detail": "no segment 99", "instance": "/api/v1/segments/99"}
 
 A kind is what programs tell apart: `type` is its address, where it is explained. Fields beyond these five
-belong to the kind. Routes raise ProblemError, or an exception that `install` was told the kind of.
+belong to the kind. Routes raise ProblemError, or an exception that `install` was told the kind of. What is
+our own trouble (5xx) is in the log only, under the reference that the answer has.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+
+from cloud import failures
 
 MEDIA_TYPE = "application/problem+json"
 PATH = "/api/v1/problems"
@@ -21,6 +25,8 @@ PATH = "/api/v1/problems"
 
 BLANK = "about:blank"  # where the status says it all
 _KNOWN: dict[str, "Kind"] = {}
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +84,13 @@ INVALID = Kind(
     {"errors": [{"field": "query.limit", "message": "Input should be greater than or equal to 1"}]},
 )  # fmt: skip
 UNAVAILABLE = Kind(
-    "unavailable", 503, "Not available now", "Try again later; /healthz tells operators what is wrong."
-)
-FAILED = Kind("failed", 500, "Our mistake", "Look into the log of the process that serves.")
+    "unavailable", 503, "Not available now", "Try again later; /healthz tells operators what is wrong.",
+    {"reference": "3f0c9a5e"},
+)  # fmt: skip
+FAILED = Kind(
+    "failed", 500, "Our mistake", "Look for the reference in the log of the process that serves.",
+    {"reference": "3f0c9a5e"},
+)  # fmt: skip
 OTHER = Kind(BLANK, 400, "Refused", "The status says it all.")
 
 
@@ -122,11 +132,14 @@ def install(app: FastAPI, kinds: Mapping[type[Exception], Kind]) -> None:
 
     def of_kind(request: Request, error: Exception) -> Response:
         kind = next(kind for known, kind in kinds.items() if isinstance(error, known))
+        if kind.status >= FAILED.status:
+            return unavailable(error, request.url.path, kind)
         return response(kind, str(error), request.url.path)
 
     app.add_exception_handler(ProblemError, answer)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, failed)
     for known in kinds:
         app.add_exception_handler(known, of_kind)
 
@@ -135,6 +148,26 @@ def answer(request: Request, error: Exception) -> Response:
     """Answer a ProblemError."""
     assert isinstance(error, ProblemError)  # noqa: S101 -- what it is registered for
     return response(error.kind, str(error), request.url.path, error)
+
+
+def failed(request: Request, error: Exception) -> Response:
+    """Answer what nobody foresaw: to a browser that asks for a page with a page."""
+    reference = failures.noted(request, error)
+    if failures.wants_page(request):
+        return failures.page(reference, FAILED.status)
+    return _referring(FAILED, "something went wrong", reference, request.url.path)
+
+
+def unavailable(error: Exception, path: str, kind: Kind = UNAVAILABLE) -> Response:
+    """Answer what cannot be done at present: why, is in the log only."""
+    reference = failures.new_reference()
+    log.warning("not available", reference=reference, path=path, error=str(error))
+    return _referring(kind, "this cannot be done at present", reference, path)
+
+
+def _referring(kind: Kind, detail: str, reference: str, path: str) -> Response:
+    told = f"{detail}; the log says why, under the reference {reference}"
+    return response(kind, told, path, ProblemError(kind, told, reference=reference))
 
 
 def _refused(request: Request, error: Exception) -> Response:

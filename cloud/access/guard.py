@@ -16,7 +16,8 @@ from cloud.access.asks import Asks
 from cloud.access.declare import CHALLENGE, is_framework
 from cloud.access.door import Asker, Door, Pass
 from cloud.access.shield import shield
-from cloud.problems import FAILED, UNAUTHENTICATED, UNAVAILABLE, ProblemError, response
+from cloud.failures import is_noted
+from cloud.problems import FAILED, UNAUTHENTICATED, ProblemError, response, unavailable
 from cloud.store import StoreError
 
 _ICON = re.compile(r"(/.*)?/favicon\.ico")
@@ -59,7 +60,7 @@ class Guard:
             await self._refuse(scope, receive, send, _login(scope, asker) if unknown else told)
             return
         except StoreError as error:
-            await self._refuse(scope, receive, send, response(UNAVAILABLE, str(error), asker.path))
+            await self._refuse(scope, receive, send, unavailable(error, asker.path))
             return
         scope["state"] = {
             **scope.get("state", {}),
@@ -71,7 +72,12 @@ class Guard:
         if scope["type"] == "websocket":
             await self.app(scope, _Watched(self._door, passed, receive), send)
         else:
-            await self.app(scope, receive, _Checked(scope, receive, send, passed, shared=self._shared))
+            checked = _Checked(scope, receive, send, passed, shared=self._shared)
+            try:
+                await self.app(scope, receive, checked)
+            except Exception:
+                if not is_noted(scope["state"]):  # else it is answered, and logged already
+                    raise
 
     async def _admit(self, asker: Asker) -> Pass:
         passed = await self._door.admit(asker)

@@ -11,6 +11,7 @@ from cloud.alerts.book import Book
 from cloud.alerts.history import Trial
 from cloud.alerts.rules import MAX_COOLDOWN_S, MAX_NAME, MAX_WEBHOOK, AlertError, Draft
 from cloud.page import alerts_markup
+from cloud.page.trouble import told
 from cloud.search import MAX_TEXT
 from cloud.store import StoreError
 
@@ -92,7 +93,7 @@ class AlertForm:
         try:
             return self._book.tried(self._draft(), scope=self._caller.scope, role=self._caller.role)
         except (AlertError, StoreError) as error:
-            return str(error)
+            return told(error, self._caller)
 
     async def _save(self) -> None:
         trouble = await run.io_bound(self._saved)
@@ -111,7 +112,7 @@ class AlertForm:
         try:
             self._book.add(self._draft(), self._caller.scope)
         except (AlertError, StoreError) as error:
-            return str(error)
+            return told(error, self._caller)
         return ""
 
     def _draft(self) -> Draft:

@@ -26,6 +26,7 @@ from cloud.page.alert_form import AlertForm
 from cloud.page.alert_hits import HitList
 from cloud.page.alert_rules import AlertRules
 from cloud.page.nav import ICON, Nav
+from cloud.page.trouble import told
 from cloud.search import MAX_TEXT
 from cloud.store import StoreError
 
@@ -101,7 +102,7 @@ class AlertsView:
                     break
             cameras = [camera.id for camera in self._catalog.cameras() if self._caller.sees(camera.id)]
         except StoreError as error:
-            return _Look(None, trouble=str(error))
+            return _Look(None, trouble=told(error, self._caller))
         return _Look(overview, hits, cursor is not None, cameras)
 
     def _show(self, now: _Look) -> None:
@@ -129,9 +130,9 @@ class AlertsView:
         await self._change(lambda: self._book.remove(alert.id, self._caller.scope))
 
     async def _change(self, change: Callable[[], object]) -> None:
-        told = await run.io_bound(self._changed, change)
-        if told:
-            ui.notify(told, type="warning")
+        trouble = await run.io_bound(self._changed, change)
+        if trouble:
+            ui.notify(trouble, type="warning")
         await self.round()
 
     def _changed(self, change: Callable[[], object]) -> str:
@@ -140,7 +141,7 @@ class AlertsView:
             if self._caller.may(Role.OPERATOR):
                 change()
         except (AlertError, UnknownAlertError, StoreError) as error:
-            return str(error)
+            return told(error, self._caller)
         return ""
 
 

@@ -8,6 +8,7 @@ from nicegui import events, run, ui
 from cloud.anchor_book import KINDS, MAX_BYTES, Anchor
 from cloud.objects import ObjectsError
 from cloud.page.sight import Sight
+from cloud.page.trouble import told
 from cloud.render.anchors import AnchorError
 from cloud.store import StoreError
 
@@ -91,12 +92,12 @@ class AnchorPanel:
         try:
             await run.io_bound(lambda: self._sight.add_anchor(data, (kind, camera, word), name))
         except (AnchorError, StoreError, ObjectsError) as error:
-            ui.notify(str(error), type="warning")
+            ui.notify(told(error, self._sight.caller), type="warning")
         await self.round()
 
     async def _remove(self, anchor_id: int) -> None:
         try:
             await run.io_bound(self._sight.remove_anchor, anchor_id)
         except (StoreError, ObjectsError) as error:
-            ui.notify(str(error), type="warning")
+            ui.notify(told(error, self._sight.caller), type="warning")
         await self.round()

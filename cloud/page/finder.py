@@ -9,6 +9,7 @@ from nicegui import events, run, ui
 from cloud.catalog import SegmentView
 from cloud.page import markup, wording
 from cloud.page.timeline import Timeline
+from cloud.page.trouble import UNWELL
 from cloud.query import Query
 from cloud.search import MAX_TEXT, Page, Wanted
 from cloud.store import StoreError
@@ -90,8 +91,8 @@ class Finder:
         wanted = Wanted(text, {}, limit=PAGE, cursor=self._cursor)
         try:
             page = await run.io_bound(self._find, wanted)
-        except StoreError as error:
-            self._told.set_text(str(error))
+        except StoreError:  # the head of the page says more to who may know
+            self._told.set_text(UNWELL)
             return
         if page is None or text != self._text:  # None: the server is shutting down
             return

@@ -22,6 +22,7 @@ from cloud.page.fleet_panels import Chart, Notice, Notices, Tiles, TopTalkers, o
 from cloud.page.fleet_spending import Spending
 from cloud.page.fleet_table import FleetTable
 from cloud.page.nav import ICON, Nav
+from cloud.page.trouble import told
 from cloud.store import StoreError
 from cloud.usage.query import Point
 
@@ -81,10 +82,10 @@ class FleetView:
         """Read the store; runs on a thread of its own."""
         try:
             devices = [device for device in self._fleet.devices() if self._caller.sees(device.id)]
-            told = [each for each in self._spending.notices(wall_ms()) if self._caller.sees(each.place)]
-            return _Look(devices, told, self._points() if with_chart else None)
+            notices = [each for each in self._spending.notices(wall_ms()) if self._caller.sees(each.place)]
+            return _Look(devices, notices, self._points() if with_chart else None)
         except StoreError as error:
-            return _Look([], [], None, str(error))
+            return _Look([], [], None, told(error, self._caller))
 
     def _points(self) -> Sequence[Point]:
         now_ms, wanted = wall_ms(), self._chart.range

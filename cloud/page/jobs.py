@@ -17,6 +17,7 @@ from cloud.access.roles import Caller, Role
 from cloud.jobs import JobError, State
 from cloud.page import jobs_markup
 from cloud.page.nav import ICON, Nav
+from cloud.page.trouble import told
 from cloud.queue import Entry, Overview, Queue
 from cloud.store import StoreError
 
@@ -120,7 +121,7 @@ class JobsView:
             ]
             return _Look(self._queue.overview(scope), lists)
         except StoreError as error:
-            return _Look(None, (), str(error))
+            return _Look(None, (), told(error, self._caller))
 
     def _show(self, now: _Look) -> None:
         self._trouble.set_text(now.trouble)
@@ -141,9 +142,9 @@ class JobsView:
         await self._change(self._queue.cancel, job_id)
 
     async def _change(self, change: Callable[[str], Entry], job_id: str) -> None:
-        told = await run.io_bound(self._changed, change, job_id)
-        if told:
-            ui.notify(told, type="warning")
+        trouble = await run.io_bound(self._changed, change, job_id)
+        if trouble:
+            ui.notify(trouble, type="warning")
         await self.round()
 
     def _changed(self, change: Callable[[str], Entry], job_id: str) -> str:
@@ -154,7 +155,7 @@ class JobsView:
                 return f"job {job_id}: is not there"
             change(job_id)
         except (JobError, StoreError) as error:
-            return str(error)
+            return told(error, self._caller)
         return ""
 
 

@@ -7,6 +7,7 @@ from nicegui import run, ui
 
 from cloud.catalog import UnknownSegmentError
 from cloud.page.sight import Sight
+from cloud.page.trouble import told
 from cloud.retention.keeps import KeepError
 from cloud.store import StoreError
 
@@ -67,9 +68,9 @@ class KeepButton:
         self._button.props(f'aria-label="{label}"')
 
     async def _toggle(self) -> None:
-        told = await run.io_bound(self._change, self._state)
-        if told:
-            ui.notify(told, type="warning")
+        trouble = await run.io_bound(self._change, self._state)
+        if trouble:
+            ui.notify(trouble, type="warning")
         await self.round()
 
     def _change(self, state: _State) -> str:
@@ -82,5 +83,5 @@ class KeepButton:
             elif not state.kept:
                 self._sight.keep(state.segment_id)
         except (UnknownSegmentError, KeepError, StoreError) as error:
-            return str(error)
+            return told(error, self._sight.caller)
         return ""

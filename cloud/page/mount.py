@@ -33,6 +33,7 @@ def mount(
     nav.add("/")
 
     pages.add_exception_handler(problems.ProblemError, problems.answer)
+    pages.add_exception_handler(Exception, problems.failed)  # in place of NiceGUI's page, which names them
     add_nowhere_page(nav)
 
     @ui.page("/", title="Mirage", favicon=ICON, dark=True, dependencies=[requires(Role.VIEWER)])

@@ -4,6 +4,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import JSONResponse
+from structlog.testing import capture_logs
 
 from cloud import problems
 from cloud.access.declare import public
@@ -24,6 +25,10 @@ def application() -> FastAPI:
     @app.get("/store", dependencies=[public()])
     def store() -> None:
         raise StoreError("store sqlite:////s.db: disk full")
+
+    @app.get("/bug", dependencies=[public()])
+    def bug() -> None:
+        raise ZeroDivisionError("a secret")
 
     @app.get("/teapot", dependencies=[public()])
     def teapot() -> None:
@@ -61,8 +66,25 @@ def test_a_problem_says_its_kind_and_what_belongs_to_it() -> None:
 
 
 def test_an_exception_is_of_the_kind_that_was_named_for_it() -> None:
-    body = asked("/store").json()
-    assert (body["type"], body["detail"]) == (UNAVAILABLE.type, "store sqlite:////s.db: disk full")
+    assert asked("/store").json()["type"] == UNAVAILABLE.type
+
+
+def test_what_does_not_work_inside_is_told_to_the_log_only() -> None:
+    with capture_logs() as logs:
+        body = asked("/store").json()
+    assert "s.db" not in str(body)
+    assert body["reference"] in body["detail"]
+    (entry,) = [log for log in logs if log.get("reference") == body["reference"]]
+    assert (entry["path"], entry["error"]) == ("/store", "store sqlite:////s.db: disk full")
+
+
+def test_what_nobody_foresaw_is_a_problem_too() -> None:
+    with capture_logs() as logs:
+        body = asked("/bug").json()
+    assert (body["type"], body["status"]) == ("/api/v1/problems/failed", 500)
+    assert "secret" not in str(body)
+    (entry,) = [log for log in logs if log.get("reference") == body["reference"]]
+    assert isinstance(entry["exc_info"], ZeroDivisionError)
 
 
 def test_each_field_that_was_not_understood_is_named() -> None:
