@@ -81,6 +81,19 @@ class Catalog:
             rows = session.execute(query.limit(max(1, min(limit, MAX_SEGMENTS)))).all()
         return [segment_view(camera, role, *row) for row in rows]
 
+    def later_ms(self, camera: str, start_ms: int, count: int, role: Role = Role.VIEWER) -> int | None:
+        """Tell when the last of `count` segments begins that begin after `start_ms`; None if there are fewer.
+
+        Raises UnknownCameraError.
+        """
+        with self._store.read() as session:
+            query = (
+                select(SegmentRow.start_ms)
+                .where(SegmentRow.camera_id == camera_id_of(session, camera), SegmentRow.viewers <= role)
+                .where(SegmentRow.start_ms > start_ms)
+            )
+            return session.scalar(query.order_by(SegmentRow.start_ms).offset(count - 1).limit(1))
+
     def segment(self, packet_id: int, role: Role = Role.VIEWER) -> SegmentView:
         """Give one segment, or raise UnknownSegmentError."""
         found = self.these([packet_id], role)

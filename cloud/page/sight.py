@@ -7,6 +7,7 @@ from cloud.access.asks import Asking
 from cloud.access.roles import Role
 from cloud.anchor_book import Anchor, Kind, Use
 from cloud.catalog import CameraView, SegmentView, UnknownCameraError, UnknownSegmentError
+from cloud.page.trouble import knows_inside
 from cloud.retention.keeps import Keep
 from cloud.search import Page, Search, Wanted
 from cloud.viewing import Viewing
@@ -28,17 +29,26 @@ class Sight:
     @property
     def knows_inside(self) -> bool:
         """Tell whether what does not work, and where the broker is, is the visitor's business."""
-        return self.caller.may(Role.OPERATOR) and self.caller.scope.is_everything
+        return knows_inside(self.caller)
 
     def cameras(self) -> list[CameraView]:
         """List cameras by name."""
         return [camera for camera in self._viewing.catalog.cameras() if self.caller.sees(camera.id)]
 
-    def segments(self, camera: str, limit: int) -> list[SegmentView]:
+    def segments(self, camera: str, limit: int, before_ms: int | None = None) -> list[SegmentView]:
         """List a camera's segments, the newest first. Raises UnknownCameraError."""
+        self._check(camera)
+        catalog, role = self._viewing.catalog, self.caller.role
+        return catalog.segments(camera, limit=limit, before_ms=before_ms, role=role)
+
+    def later_ms(self, camera: str, start_ms: int, count: int) -> int | None:
+        """Tell when the last of `count` segments after a moment begins. Raises UnknownCameraError."""
+        self._check(camera)
+        return self._viewing.catalog.later_ms(camera, start_ms, count, self.caller.role)
+
+    def _check(self, camera: str) -> None:
         if not self.caller.sees(camera):
             raise UnknownCameraError(f"no camera {camera!r}")
-        return self._viewing.catalog.segments(camera, limit=limit, role=self.caller.role)
 
     def segment(self, segment_id: int) -> SegmentView:
         """Give one segment. Raises UnknownSegmentError."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, timezone
 
-from nicegui import run, ui
+from nicegui import events, run, ui
 
 from cloud.access.roles import Role
 from cloud.api import Health
@@ -26,13 +26,13 @@ from cloud.page.nav import Nav
 from cloud.page.player import Player
 from cloud.page.sight import Sight
 from cloud.page.timeline import Timeline
+from cloud.page.trouble import UNWELL, told
+from cloud.page.window import Window
 from cloud.problems import ProblemError
 from cloud.store import StoreError
 
 ROUND_S = 1.0
-_UNWELL = "Something does not work; whoever runs this is told what"
 _MOST_DIGITS = 10  # of a segment's number
-PAGE = 48  # segments shown at first, and added by "Show earlier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ class View:
         self._camera: str | None = None
         self._chosen: int | None = None
         self._finished = False
-        self._most = PAGE
+        self._stays = False
+        self._window = Window(sight)
         self._refusal = ""
         self._one_at_a_time = asyncio.Lock()
         self._build(nav, broker)
@@ -76,6 +77,8 @@ class View:
             with ui.element("div").classes("stage"):
                 cancel = self._cancel if self._sight.may_cancel else None
                 self._player = Player(self._on_ended, self._retry, cancel)
+                self._onward = ui.button("Play on", on_click=self._play_on).props("outline no-caps")
+                self._onward.classes("onward").set_visibility(False)
                 KeepButton(self._sight, lambda: self._chosen)
                 AnchorPanel(self._sight, lambda: self._camera)
             with ui.element("div").classes("history"):
@@ -86,7 +89,10 @@ class View:
                 with ui.element("div").classes("past") as self._past:
                     with ui.element("div").classes("timeline-head"):
                         ui.label("Timeline").classes("title")
-                        self._live = ui.switch("Follow live", value=True).props("dense")
+                        self._later = ui.button("Show later", on_click=self._show_later)
+                        self._later.props("flat dense no-caps").set_visibility(False)
+                        self._live = ui.switch("Follow live", value=True, on_change=self._on_live)
+                        self._live.props("dense")
                     self._timeline = Timeline(self._choose_segment, self._show_earlier)
         with ui.element("div").classes("empty") as self._empty:
             ui.html('<span class="logo large"></span>')
@@ -111,7 +117,7 @@ class View:
         try:
             found = await run.io_bound(self._sight.segment, _number(named))
         except (UnknownSegmentError, StoreError) as error:
-            ui.notify(str(error), type="warning")
+            ui.notify(told(error, self._sight.caller), type="warning")
             return
         if found is not None:  # None: the server is shutting down
             await self._choose_found(found)
@@ -137,18 +143,17 @@ class View:
             cameras = sight.cameras()
             if self._camera is None and cameras:
                 self._camera = max(cameras, key=lambda camera: camera.seen_ms).id
-            segments = [] if self._camera is None else sight.segments(self._camera, self._most)
+            segments = [] if self._camera is None else self._window.listed(self._camera)
             found = sight.these(self._finder.shown) if self._finder.shown else []
             chosen = None if self._chosen is None else sight.segment(self._chosen)
         except UnknownSegmentError as error:
             self._chosen = None  # removed meanwhile, or never this visitor's
             return Snapshot([], [], [], None, str(error), readable=False)
         except (StoreError, UnknownCameraError) as error:
-            told = str(error) if sight.knows_inside else _UNWELL
-            return Snapshot([], [], [], None, told, readable=False)
+            return Snapshot([], [], [], None, told(error, sight.caller), readable=False)
         trouble = "; ".join(health.troubles.values())
         if trouble and not sight.knows_inside:
-            trouble = _UNWELL
+            trouble = UNWELL
         trouble = trouble or self._refusal
         return Snapshot(cameras, segments, found, chosen, trouble, readable=True)
 
@@ -179,7 +184,9 @@ class View:
         self._empty.set_visibility(not now.cameras)
         self._main.set_visibility(bool(now.cameras))
         self._cameras.show(now.cameras, self._camera, wall_ms())
-        self._timeline.show(now.segments, self._tz, has_more=len(now.segments) >= self._most)
+        self._timeline.show(now.segments, self._tz, has_more=len(now.segments) >= self._window.most)
+        self._later.set_visibility(self._window.until_ms is not None)
+        self._onward.set_visibility(self._stays and now.chosen is not None and not streams)
         self._finder.update(now.found)
         self._mark(self._chosen)
         camera = next((camera for camera in now.cameras if camera.id == self._camera), None)
@@ -197,20 +204,24 @@ class View:
         """Choose what comes next, and have it and its successor rendered in time."""
         live = bool(self._live.value)
         given_up = live and now.chosen is not None and not self._player.playing and not is_waiting(now.chosen)
-        choice = next_choice(now.segments, self._chosen, live=live, finished=self._finished or given_up)
+        ended = self._finished and (live or not self._stays)
+        choice = next_choice(now.segments, self._chosen, live=live, finished=ended or given_up)
         if choice != self._chosen:
             self._chosen, self._finished = choice, False
             self._mark(choice)
         ids = [segment.id for segment in now.segments]
         if choice in ids:
             place = ids.index(choice)
-            for segment in now.segments[max(place - 1, 0) : place + 1]:
+            for segment in now.segments[place if self._stays else max(place - 1, 0) : place + 1]:
                 if segment.render == "none" and segment.fault is None:
                     await run.io_bound(self._ask, segment.id, patient=live and segment.id == ids[0])
+            if place == 0 and not self._stays:
+                await self._move(self._window.slide)
 
     async def _choose_camera(self, camera_id: str) -> None:
         if camera_id != self._camera:
-            self._camera, self._chosen, self._most, self._finished = camera_id, None, PAGE, False
+            self._camera, self._chosen, self._finished, self._stays = camera_id, None, False, False
+            self._window.reset()
             self._player.clear("")
             self._live.set_value(True)
             await self.round()
@@ -224,23 +235,46 @@ class View:
         self._past.set_visibility(not searches)
 
     async def _choose_found(self, segment: SegmentView) -> None:
-        if segment.camera != self._camera:
-            self._camera, self._most = segment.camera, PAGE
-        await self._choose_segment(segment.id)
+        """Show what a link or a search led to: it alone is of interest until the visitor plays on."""
+        self._camera = segment.camera
+        with contextlib.suppress(StoreError):  # the next round tells
+            await run.io_bound(self._window.around, segment)
+        await self._choose_segment(segment.id, stays=True)
 
-    async def _choose_segment(self, segment_id: int) -> None:
-        self._chosen, self._finished = segment_id, False
+    async def _choose_segment(self, segment_id: int, *, stays: bool = False) -> None:
+        self._chosen, self._finished, self._stays = segment_id, False, stays
         self._live.set_value(False)
         self._player.rewind()
         await run.io_bound(self._ask, segment_id, patient=False)
         await self.round()
 
+    def _on_live(self, event: "events.ValueChangeEventArguments[bool | None]") -> None:
+        if event.value:
+            self._window.reset()
+            self._stays = False
+
+    async def _play_on(self) -> None:
+        self._stays = False
+        await self._show_next()
+
     async def _show_earlier(self) -> None:
-        self._most += PAGE
+        self._window.earlier()
         await self.round()
+
+    async def _show_later(self) -> None:
+        await self._move(self._window.later)
+        await self.round()
+
+    async def _move(self, move: Callable[[str], None]) -> None:
+        if self._camera is not None and self._window.until_ms is not None:
+            with contextlib.suppress(StoreError, UnknownCameraError):  # the next round tells
+                await run.io_bound(move, self._camera)
 
     async def _on_ended(self) -> None:
         self._finished = True
+        await self._show_next()
+
+    async def _show_next(self) -> None:
         await self.round()
         await self.round()  # the first chose the next segment, this one shows it
 

@@ -156,6 +156,64 @@ def test_an_older_segment_plays_and_then_those_that_follow_it(page: Page) -> Non
     expect(page.locator("button.card").nth(4).locator("img")).to_be_visible()
 
 
+def camera_of(peer: Peer, bundle: Bundle, name: str, boot: int, captions: list[str]) -> Device:
+    """Have a camera of its own say these, long ago."""
+    device = Device(bundle, name=f"jetson-{boot}", boot=boot, cameras=(CameraInfo(name, 640, 480, 25.0),))
+    peer.publish(device.topics.birth, device.birth(), retain=True)
+    for caption in captions:
+        send(peer, device, caption, name)
+    return device
+
+
+def segments_of(page: Page, site: Site, camera: str, count: int) -> list[int]:
+    """Wait for a camera's segments, and name them, the oldest first."""
+    found = list[int]()
+
+    def are_there() -> bool:
+        answer = page.request.get(f"{site.address}/api/v1/segments?camera=acme/north/{camera}&limit=500")
+        found[:] = [each["id"] for each in answer.json()][::-1] if answer.ok else []
+        return len(found) == count
+
+    until(are_there)
+    return found
+
+
+def test_a_link_plays_its_segment_to_its_end_and_goes_on_only_when_told_to(
+    page: Page, site: Site, peer: Peer, bundle: Bundle
+) -> None:
+    quay = camera_of(peer, bundle, "quay", 4, ["a crane turns", "a ship comes", "a ship leaves", "fog"])
+    segments = segments_of(page, site, "jetson-4/quay", 4)
+    page.goto(f"{site.address}/?segment={segments[1]}")
+    heading, chosen = page.locator(".player .heading"), page.locator("button.card.chosen .card-caption")
+    expect(heading).to_have_text("a ship comes")
+    expect(chosen).to_have_text("a ship comes")
+    until(lambda: bool(page.evaluate("() => document.querySelector('video').ended")))
+    send(peer, quay, "the fog lifts", "quay")
+    expect(page.locator("button.card")).to_have_count(5)  # a round later
+    expect(heading).to_have_text("a ship comes")
+    expect(chosen).to_have_text("a ship comes")
+    page.get_by_role("button", name="Play on").click()
+    expect(heading).to_have_text("a ship leaves")
+    expect(page.get_by_role("button", name="Play on")).to_be_hidden()
+    expect(heading).to_have_text("the fog lifts")
+
+
+def test_a_link_to_what_is_long_ago_shows_it_among_what_was_before_and_after(
+    page: Page, site: Site, peer: Peer, bundle: Bundle
+) -> None:
+    camera_of(peer, bundle, "lock", 5, [f"barge number {number}" for number in range(65)])
+    segments = segments_of(page, site, "jetson-5/lock", 65)
+    page.goto(f"{site.address}/?segment={segments[5]}")
+    cards = page.locator(".past button.card")
+    expect(page.locator("button.card.chosen .card-caption")).to_have_text("barge number 5")
+    expect(cards).to_have_count(18)
+    expect(cards.first).to_contain_text("barge number 17")
+    page.get_by_role("button", name="Show later").click()
+    expect(cards).to_have_count(65)
+    expect(page.get_by_role("button", name="Show later")).to_be_hidden()
+    expect(page.locator("button.card.chosen .card-caption")).to_have_text("barge number 5")
+
+
 def test_a_new_segment_appears_by_itself(page: Page, peer: Peer, fleet: Device) -> None:
     page.locator("button.camera", has_text="gate").click()
     expect(page.locator("button.card")).to_have_count(6)
@@ -243,6 +301,7 @@ def test_what_was_said_is_found_in_all_cameras_and_plays(page: Page) -> None:
     expect(page.locator(".player .heading")).to_have_text(CAPTIONS[4])
     expect(page.locator("button.camera.chosen")).to_contain_text("yard")
     expect(found).to_have_class("card chosen")
+    expect(page.get_by_role("button", name="Play on")).to_be_visible()
     until(lambda: plays(page))
     poster = found.locator('img[src$=".jpg"]:not([src*="thumb"])')
     until(lambda: poster.count() == 1 and poster.evaluate("picture => picture.naturalWidth > 0"))
