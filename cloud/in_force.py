@@ -1,7 +1,7 @@
 """Whether what a device was last asked to send, and agreed to, still holds.
 
 set-policy --reply's `result`--> policy_id --.
-remark of the device --policy, when it came--+--> still the same? A restart goes back to its own file.
+remark of the device --policy, when it came--+--> still the same? Its own file may have been changed.
 
 Where it has several links, that is known while the one is active on which it answered.
 """

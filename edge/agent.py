@@ -30,6 +30,7 @@ from edge.inbox import Captured, Inbox
 from edge.links import infos
 from edge.outfit import Security
 from edge.pipeline import Pipeline, raw_segments, short_side_px
+from edge.policy import Policy
 from edge.sensors import Sensors
 from edge.spool import Spool
 from edge.summary import RunSummary, Tally
@@ -102,10 +103,6 @@ class _Agent:
         self._identity = Identity(config.device.id, spool.boot_id, self._clock, self._bundle, links)
         self._meter = outfit.meter_of(config)
         self._guard = outfit.guard_of(config, self._bundle)
-        openers = Openers(self._guard, self._meter, short_side_px(self._bundle), self._clock.now_us)
-        self._cameras = Cameras(config.camera, openers, self._halt)
-        for name, camera in self._cameras.files.items():
-            self._identity.introduce(name, camera.info)
         self._pipeline = Pipeline(self._bundle, config.settings())
         self._times = EncodeTimes()
         self._inbox = Inbox(_INBOX)
@@ -114,21 +111,31 @@ class _Agent:
         self._manager = manager
         self._pulses = Pulses()
         sequences = count()
-        self._budget = outfit.budget_of(config, self._identity.birth(), security)
+        keeper = outfit.keeper_of(config)
+        self._budget = outfit.budget_of(config, self._identity.birth(), security, keeper.kept)
         self._composers = {camera.name: self._pipeline.composer(sequences) for camera in config.camera}
         self._links = outfit.links_of(config.network, self._pipeline, self._composers)
         self._ledger = outfit.ledger_of(config)
         self._desk = Desk.of(config, self._bundle)
-        self._verbs = Verbs(
-            spool.boot_id, self._pipeline, self._composers, self._budget, self._guard, self._links, self._desk
-        )
-        self._commands = Commands(self._verbs.handlers())
+        self._policy = Policy(self._pipeline, self._composers, self._budget, self._guard, self._links, keeper)
+        self._policy.resume()  # before any camera is looked at
+        self._cameras = self._opened()
+        verbs = Verbs(spool.boot_id, self._composers, self._policy, self._links, self._desk)
+        self._commands = Commands(verbs.handlers())
         self._describer = Describer(
             self._pipeline, self._composers, sequences, self._guard, self._budget, spool, self._tally,
             self._times,
         )  # fmt: skip
         self._parts = self._new_parts(security)
         self._uplink = outfit.uplink_of(config, security, spool, self._identity.birth(), self._parts)
+
+    def _opened(self) -> Cameras:
+        config = self._config
+        openers = Openers(self._guard, self._meter, short_side_px(self._bundle), self._clock.now_us)
+        cameras = Cameras(config.camera, openers, self._halt)
+        for name, camera in cameras.files.items():
+            self._identity.introduce(name, camera.info)
+        return cameras
 
     def work(self) -> None:
         """Run all threads to their end."""
@@ -190,9 +197,13 @@ class _Agent:
 
     def _new_parts(self, security: Security) -> Parts:
         config, spool = self._config, self._spool
-        begun_s, unredacted = self._clock.zero_ns / 1e9, lambda: bool(self._guard.trouble)
         figures = Figures(
-            begun_s, self._times, Sensors().read, self._in_force, unredacted, lambda: self._links.place
+            self._clock.zero_ns / 1e9,
+            self._times,
+            Sensors().read,
+            self._in_force,
+            lambda: bool(self._guard.trouble or self._policy.trouble),
+            lambda: self._links.place,
         )
         return Parts(
             security.session(config, spool.boot_id),
@@ -208,7 +219,7 @@ class _Agent:
         budget = self._budget
         provider = self._pipeline.provider
         samples = () if self._meter is None else self._meter.samples(self._identity.place)
-        return InForce(self._verbs.in_force(), budget.limits, budget.month_bytes, provider, samples)
+        return InForce(self._policy.in_force(), budget.limits, budget.month_bytes, provider, samples)
 
     def _look_at_clock(self) -> None:
         """Announce this boot anew if the wall clock was set, so that the cloud dates its segments aright."""

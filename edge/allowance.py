@@ -234,6 +234,16 @@ def checked(limits: Limits, standing: Standing) -> Limits:
     return limits
 
 
+def fitted(limits: Limits, standing: Standing) -> Limits:
+    """Give limits that can be kept: these, but no lower than what keeps a device connected."""
+    rate, cap = limits.bytes_per_s, limits.bytes_per_month
+    return replace(
+        limits,
+        bytes_per_s=None if rate is None else max(rate, 2 * standing.bytes_per_s),
+        bytes_per_month=None if cap is None else max(cap, standing.floor_bytes_per_month()),
+    )
+
+
 def depths(limits: Limits, standing: Standing) -> tuple[float, float]:
     """Give what both buckets hold: of a second's limit, of a month's."""
     least = standing.connection_bytes + _UNASKED_BYTES

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from edge.allowance import Account, BudgetError, Limits, Purpose, Standing
+from edge.allowance import Account, BudgetError, Limits, Purpose, Standing, checked, fitted
 from edge.governor import Governor, State
 from edge.menu import Menu, Plan
 
@@ -34,10 +34,11 @@ class _File(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Of one link: its limits, and whether segments may go out now."""
+    """Of one link: its limits, whether segments may go out now, and what the cloud has set instead."""
 
     limits: Limits
     sends: Callable[[], bool] = lambda: True
+    instead: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class _Account:
     governor: Governor
     path: Path | None
     sends: Callable[[], bool]
+    stated: Limits
 
 
 class Budget:
@@ -62,15 +64,16 @@ class Budget:
         cameras: int = 1,
         sends: Callable[[], bool] = lambda: True,
         links: Mapping[str, Terms] | None = None,
+        instead: Limits | None = None,
     ) -> None:
-        """Let segments go out while `sends` says so, and everything else at any hour."""
+        """Let segments go out while `sends` says so, and everything else at any hour; see `Terms`."""
         self.standing = standing or Standing()
         self._accounts = dict[str, _Account]()
-        for name, terms in {"": Terms(limits, sends), **(links or {})}.items():
+        for name, terms in {"": Terms(limits, sends, instead), **(links or {})}.items():
             file = path if path is None or not name else path.with_name(f"{path.name}-{name}")
             state = None if file is None else _read(file)
-            governor = _governor(name, terms.limits, self.standing, state, cameras)
-            self._accounts[name] = _Account(governor, file, terms.sends)
+            governor = _governor(name, terms, self.standing, state, cameras)
+            self._accounts[name] = _Account(governor, file, terms.sends, terms.limits)
         self._now = self._accounts[""]
 
     @property
@@ -100,9 +103,21 @@ class Budget:
             self._keep(self._now, last=True)
             self._now = after
 
-    def adopt(self, limits: Limits) -> None:
-        """Go by these limits from now on, or raise BudgetError."""
-        self._governor.adopt(limits)
+    @property
+    def link(self) -> str:
+        """The link whose account is followed."""
+        return next(name for name, account in self._accounts.items() if account is self._now)
+
+    @property
+    def stated(self) -> dict[str, Limits]:
+        """What the settings say of each link."""
+        return {name: account.stated for name, account in self._accounts.items()}
+
+    def adopt(self, limits: Limits, link: str | None = None) -> None:
+        """Go by these limits from now on, on a link or on the one that is followed, or raise BudgetError."""
+        governor = (self._now if link is None else self._accounts[link]).governor
+        if governor.limits != limits:
+            governor.adopt(limits)
 
     def plan(self, camera: str, menu: Menu, now_s: float, waiting_bytes: int) -> Plan:
         """Choose what is sent of a segment; see Governor."""
@@ -158,8 +173,10 @@ class Budget:
         governor.kept(last=last)
 
 
-def _governor(link: str, limits: Limits, standing: Standing, state: State | None, cameras: int) -> Governor:
+def _governor(link: str, terms: Terms, standing: Standing, state: State | None, cameras: int) -> Governor:
     try:
+        checked(terms.limits, standing)
+        limits = terms.limits if terms.instead is None else fitted(terms.instead, standing)
         return Governor(limits, standing, state, cameras)
     except BudgetError as error:
         raise BudgetError(f"{f'link {link}: ' if link else ''}{error}") from error

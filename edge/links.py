@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from edge import route
-from wire.documents import LinkInfo
+from wire.documents import LinkInfo, Value
 from wire.packet import Packet, PacketError, layer_label
 from wire.policy import Network
 from wire.policy.tables import LAYERS
@@ -86,6 +86,10 @@ class Links:
         """Give the place in the birth of the active link."""
         names = [each.name for each in self._whole.link]
         return names.index(self.active) if self.active in names else None
+
+    def told(self) -> dict[str, Value]:
+        """Say which link is active, where there are several."""
+        return {"link": self.active} if self.any else {}
 
     def ahead(self, host: str, port: int) -> str:
         """Name the link that a connection would take; where nobody knows, the active one."""

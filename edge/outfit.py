@@ -20,6 +20,7 @@ from edge.composer import Choose, Composer
 from edge.config import Config, ConfigError, topics_of
 from edge.counterfactual import Quality
 from edge.inbox import Inbox
+from edge.kept import Keeper, Kept
 from edge.keys import Keys, load_keys, load_tls
 from edge.ledger import Ledger
 from edge.links import Links
@@ -69,24 +70,28 @@ class Security:
         return SealedSession(self.keys, topics_of(config.device), boot_id, os.urandom)
 
 
-def budget_of(config: Config, birth: Birth, security: Security | None = None) -> Budget:
+def budget_of(
+    config: Config, birth: Birth, security: Security | None = None, kept: Kept | None = None
+) -> Budget:
     """Make the budget, which pays for this birth and for cameras that join it. Raises ConfigError."""
+    kept = kept or Kept()
     network, cameras = config.network, len(config.camera)
     standing = Standing(len(documents.encode(birth)) + cameras * _CAMERA_BYTES + _CONNECTION_BYTES)
     if network.count == "wire":
         standing = _with_transport(standing, security.tls if security else None, config.broker.keepalive_s)
-    links = {each.name: _terms(network.on(each.name)) for each in network.link}
-    whole, path = _terms(network), _beside(config, ".budget")
+    links = {each.name: _terms(network, each.name, kept) for each in network.link}
+    whole, path = _terms(network, "", kept), _beside(config, ".budget")
     try:
-        return Budget(whole.limits, standing, path, cameras, whole.sends, links)
+        return Budget(whole.limits, standing, path, cameras, whole.sends, links, whole.instead)
     except BudgetError as error:
         raise ConfigError(f"network.{error}") from error
 
 
-def _terms(network: Network) -> Terms:
+def _terms(whole: Network, link: str, kept: Kept) -> Terms:
+    network = whole.on(link)
     limits = Limits(network.bytes_per_s, network.burst_bytes, network.bytes_per_month)
     schedule = Schedule(network.send_hours, network.send_timezone)
-    return Terms(limits, lambda: schedule.is_open(time.time()))
+    return Terms(limits, lambda: schedule.is_open(time.time()), kept.limits(link, limits))
 
 
 def _with_transport(standing: Standing, shown: Tls | None, keepalive_s: int) -> Standing:
@@ -125,6 +130,11 @@ def chooser(budget: Budget, spool: Spool, camera: str) -> Choose | None:
 def ledger_of(config: Config) -> Ledger:
     """Open the ledger, which goes on where it was."""
     return Ledger(_beside(config, ".ledger"))
+
+
+def keeper_of(config: Config) -> Keeper:
+    """Read what the cloud has set, if it has set anything."""
+    return Keeper(_beside(config, ".policy"))
 
 
 def uplink_of(config: Config, security: Security, spool: Spool, birth: Birth, parts: Parts) -> Uplink:

@@ -249,7 +249,10 @@ def command(
         float, typer.Option(min=0.1, max=86_400, metavar="S", help="Refused by the device after that.")
     ] = 30.0,
 ) -> None:
-    """Ask a device for something and wait for its answer. An ingest must run."""
+    """Ask a device for something and wait for its answer. An ingest must run.
+
+    What set-policy sets stays, over restarts of the device, too; reset=true goes back to its own settings.
+    """
     from mirage.device_command import command as ask
 
     ask(config, device, verb, pairs or [], timeout)

@@ -8,7 +8,10 @@ from statistics import median
 
 import numpy as np
 
+from edge import outfit
 from edge.config import Config
+from edge.kept import WAY_BACK, Keeper, Kept
+from edge.policy import sender_of
 from edge.privacy.camera import SLOW_S
 from edge.privacy.detectors import LOOK_PX, SLOTS, Slot, load_detector
 from edge.privacy.model_files import DetectorError
@@ -16,22 +19,40 @@ from edge.privacy.schedule import Schedule
 from edge.privacy.words import Forbidden
 from edge.runtime import Runtime
 from wire.bundle import Bundle
-from wire.policy import binding
+from wire.policy import PolicyError, Sender, binding
 
 _RUNS = 3
 
 
 def examinations(config: Config) -> dict[str, Callable[[], str]]:
     """Name what is to be looked at; each gives what it found, or raises what is wrong."""
-    sender = config.sender
+    keeper = outfit.keeper_of(config)
+    try:
+        sender = sender_of(config.sender, keeper.kept)
+    except PolicyError:  # which _set says, too
+        sender = config.sender
     found: dict[str, Callable[[], str]] = {
         f"redaction of {name}": partial(_detector, config, name)
         for name in SLOTS
         if getattr(sender, name) == "redact"
     }
-    if config.sender != type(sender)() or any(camera.zones for camera in config.camera):
-        found["sender"] = partial(_stated, config)
+    if sender != Sender() or any(camera.zones for camera in config.camera):
+        found["sender"] = partial(_stated, config, sender)
+    if keeper.trouble is not None or keeper.kept != Kept():
+        found["set by the cloud"] = partial(_set, config, keeper)
     return found
+
+
+def _set(config: Config, keeper: Keeper) -> str:
+    """Say what the cloud has set, which the settings do not show."""
+    if keeper.trouble is not None:
+        raise PolicyError(f"{keeper.trouble}: nothing is looked at; {WAY_BACK}")
+    sender_of(config.sender, keeper.kept)
+    said = [f"{name}={wish.value}" for name, wish in sorted(keeper.kept.device.items())]
+    for link, wishes in sorted(keeper.kept.links.items()):
+        on = f" on {link}" if link else ""
+        said += [f"{name}={wish.value}{on}" for name, wish in sorted(wishes.items())]
+    return f"{keeper.path}: {', '.join(said)}; to change that, {WAY_BACK}"
 
 
 def _detector(config: Config, name: Slot) -> str:
@@ -50,8 +71,7 @@ def _detector(config: Config, name: Slot) -> str:
     return f"{took_s * 1e3:.0f} ms a frame, of which there are 8 a second"
 
 
-def _stated(config: Config) -> str:
-    sender = config.sender
+def _stated(config: Config, sender: Sender) -> str:
     is_open = not sender.off and Schedule(sender.hours, sender.timezone).is_open(time.time())
     parts = [
         "cameras are looked at now" if is_open else "nothing is looked at now (sender.off, or sender.hours)",

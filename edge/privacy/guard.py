@@ -77,6 +77,11 @@ class Guard:
         return self._held.sender
 
     @property
+    def file(self) -> Sender:
+        """What the device's own file says."""
+        return self._file
+
+    @property
     def trouble(self) -> dict[str, str]:
         """Why frames are withheld now, by camera."""
         with self._lock:
@@ -114,9 +119,14 @@ class Guard:
 
         `remote`: somebody other than the device's own file asks; raises PolicyError if that loosens it.
         """
-        if remote and not self._file.remote:
-            check_tightens(self._file, sender)
+        if remote:
+            self.check(sender)
         self._held = self._prepared(sender, self._held.detectors)
+
+    def check(self, sender: Sender) -> None:
+        """Raise PolicyError for what may not be asked from afar."""
+        if not self._file.remote:
+            check_tightens(self._file, sender)
 
     def rules(self, camera: str) -> Rules:
         """Give what holds for a camera now."""

@@ -50,21 +50,17 @@ class AskedOfSender(Struct, forbid_unknown_fields=True):
 
 def told(allowed: Effective) -> dict[str, Value]:
     """Say what holds of the sender's table."""
-    names = (
-        "off",
-        "on_motion",
-        "faces",
-        "text",
-        "people",
-        "plates",
-        "words",
-        "layers",
-        "picture_px",
-        "noise",
-    )
-    return {name: _flat(allowed[name]) for name in names}
+    return {name: _short(_flat(allowed[name])) for name in AskedOfSender.__struct_fields__}
+
+
+def stated(sender: Sender) -> dict[str, Value]:
+    """Give a table as it would be asked for, however long its texts are."""
+    return {name: _flat(getattr(sender, name)) for name in AskedOfSender.__struct_fields__}
 
 
 def _flat(value: bool | float | str | tuple[str, ...] | None) -> Value:  # noqa: FBT001 -- a value
-    text = ",".join(value) if isinstance(value, tuple) else value
-    return f"{text[: _MOST - 1]}…" if isinstance(text, str) and len(text) > _MOST else text
+    return ",".join(value) if isinstance(value, tuple) else value
+
+
+def _short(value: Value) -> Value:
+    return f"{value[: _MOST - 1]}…" if isinstance(value, str) and len(value) > _MOST else value

@@ -13,6 +13,7 @@ from edge.commands import CommandError, Handler
 from edge.composer import Composer
 from edge.outfit import links_of
 from edge.pipeline import Pipeline, Settings, raw_segments, short_side_px
+from edge.policy import Policy
 from edge.privacy.guard import Guard
 from edge.segmenter import RawSegment
 from edge.verbs import Verbs
@@ -55,8 +56,8 @@ class Station:
         self.composers: dict[str, Composer] = {name: pipeline.composer() for name in ("door", "yard")}
         self.budget = Budget(Limits())
         self.guard = Guard(pipeline.allowed.tables.sender, pipeline.bundle)
-        self.verbs = Verbs(BOOT, pipeline, self.composers, self.budget, self.guard)
-        self.handlers: dict[str, Handler] = self.verbs.handlers()
+        self.policy = Policy(pipeline, self.composers, self.budget, self.guard)
+        self.handlers: dict[str, Handler] = Verbs(BOOT, self.composers, self.policy).handlers()
         self._pipeline = pipeline
         self._raws = raws
         self._start_ms = 0
@@ -79,9 +80,9 @@ def test_what_is_in_force_has_one_number_on_both_sides_of_an_answer(station: Sta
     asked: dict[str, Value] = {"bytes_per_s": 62, "bytes_per_month": 40_000_000, "planes": 6}
     result = station.handlers["set-policy"](asked)
     answer = documents.decode_reply(documents.encode(Reply("a", ok=True, result=result)))
-    assert policy_id(answer.result) == policy_id(station.verbs.in_force())
+    assert policy_id(answer.result) == policy_id(station.policy.in_force())
     station.handlers["set-policy"]({"bytes_per_s": 63})
-    assert policy_id(answer.result) != policy_id(station.verbs.in_force())
+    assert policy_id(answer.result) != policy_id(station.policy.in_force())
 
 
 def test_a_ping_says_who_is_there(station: Station) -> None:
@@ -254,8 +255,8 @@ def test_a_link_changes_what_is_sent_and_answers_name_it(tiny: Path, raws: list[
     station = Station(pipeline, raws)
     network = Network(link=(Link("lte", "wwan*", layers=("caption", "motion"), planes=0, latency_ms=4000),))
     links = links_of(network, pipeline, station.composers)
-    verbs = Verbs(BOOT, pipeline, station.composers, station.budget, station.guard, links)
-    handlers = verbs.handlers()
+    policy = Policy(pipeline, station.composers, station.budget, station.guard, links)
+    handlers = Verbs(BOOT, station.composers, policy, links).handlers()
     assert set(station.next_packet().layers) == ALL
     links.follow("lte")
     assert set(station.next_packet().layers) == {Layer.CAPTION, Layer.MOTION}
@@ -267,7 +268,7 @@ def test_a_link_changes_what_is_sent_and_answers_name_it(tiny: Path, raws: list[
     back = station.next_packet()
     assert back.refresh  # it builds on nothing that had to wait
     assert Layer.APPEARANCE_TOKENS in back.layers
-    assert verbs.in_force()["link"] == ""
+    assert policy.in_force()["link"] == ""
 
 
 def test_without_links_answers_name_none(station: Station) -> None:
