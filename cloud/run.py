@@ -110,7 +110,10 @@ def run(
     with ExitStack() as stack:
         store = Store(config.store.url)
         stack.callback(store.close)
-        cloud = _Cloud(config, store, Objects(config.store.objects), loaded, load)
+        objects = Objects(config.store.objects)
+        if roles & {"render", "serve"}:  # the others only ever remove, and take packets without
+            objects.check()
+        cloud = _Cloud(config, store, objects, loaded, load)
         if signers is not None:
             cloud.add_ingest(cloud_keys, signers)
         if "derive" in roles:

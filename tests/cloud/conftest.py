@@ -13,6 +13,7 @@ from tests.bundles import write_bundle
 from tests.cloud.desk import Desk
 from tests.cloud.sample import Device
 from tests.postgres import Cluster, running_cluster
+from tests.s3 import S3, running_s3
 from wire.bundle import Bundle
 
 
@@ -54,6 +55,22 @@ def store(tmp_path: Path, empty_store: Path) -> Iterator[Store]:
 def cluster() -> Iterator[Cluster]:
     """Run PostgreSQL, or skip."""
     yield from running_cluster()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """Run an S3 server, or skip."""
+    with running_s3(tmp_path_factory.mktemp("s3") / "log") as running:
+        yield running
+
+
+@pytest.fixture(params=["folder", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make a new place for objects of either kind, where any process of this test reaches it."""
+    if request.param == "folder":
+        return str(tmp_path / "objects")
+    s3: S3 = request.getfixturevalue("s3")
+    return s3.place(monkeypatch)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cloud import jobs
 from cloud.access.roles import Role
@@ -20,6 +20,7 @@ from wire.bundle import Bundle
 from wire.policy import Policy
 
 CAMERA_ID = "acme/north/jetson-1/gate"
+FOLDERS = ("clips", "posters", "tails")
 
 
 class Studio:
@@ -28,19 +29,24 @@ class Studio:
     def __init__(
         self,
         store: Store,
-        folder: Path,
+        place: Path | str,
         bundle: Bundle,
         renderer: Renderer,
         policy: Policy = Policy(long_side_px=64),  # noqa: B008 -- frozen
         anchors: Anchors = Anchors(),  # noqa: B008 -- frozen
     ) -> None:
         self.store = store
-        self.objects = Objects(str(folder))
+        self.objects = Objects(str(place))
         self.catalog = Catalog(store)
         self.now_ms = NOW_MS
         self.policy = policy
         bundles = Bundles([bundle], lambda _bundle, _threads: renderer)
         self.worker = Worker(store, self.objects, bundles, Terms.of(policy, anchors), lambda: self.now_ms)
+
+    def kinds(self) -> list[str]:
+        """Name the kinds of objects that are there, each as often as there are such."""
+        found = (self.objects.listed(folder) for folder in FOLDERS)
+        return sorted(PurePosixPath(each.key).suffix for pages in found for page in pages for each in page)
 
     def segments(self) -> list[SegmentView]:
         """Oldest first."""

@@ -40,8 +40,8 @@ def picture(colour: int, size: tuple[int, int] = (64, 36)) -> bytes:
 
 
 @pytest.fixture
-def objects(tmp_path: Path) -> Objects:
-    return Objects(str(tmp_path / "objects"))
+def objects(place: str) -> Objects:
+    return Objects(place)
 
 
 @pytest.fixture

@@ -1,15 +1,15 @@
 """Workers that die, sleep or meet a store that is down: every job ends once, and nothing is left behind."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, get_args
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -28,15 +28,19 @@ from cloud.render.clip import fingerprint
 from cloud.render.renderer import Context, Renderer, never
 from cloud.store import Store
 from cloud.terms import Terms
+from cloud.viewing import Viewing
 from cloud.worker import Worker
 from mirage.bench.cloud.postgres import Postgres
 from tests.bundles import CAPTIONS
 from tests.cloud.crashing import Window
 from tests.cloud.desk import NOW_MS, Desk
+from tests.cloud.kinds import KINDS, on_each_kind
 from tests.cloud.sample import CarryingRenderer, Device, MeanRenderer
-from tests.cloud.studio import CAMERA_ID, Studio
+from tests.cloud.studio import CAMERA_ID, FOLDERS, Studio
 from tests.cloud.waiting import until
+from tests.gateway import Mood, gateway
 from tests.postgres import Cluster
+from tests.s3 import S3
 from wire.bundle import Bundle
 from wire.documents import CameraInfo
 from wire.policy import Policy
@@ -44,6 +48,9 @@ from wire.segment import Segment
 
 ROOT = Path(__file__).parent.parent.parent
 POLICY = Policy(long_side_px=64)
+# Before it has made a clip, it does not matter to a worker where clips go.
+CRASHES = [(*kind, window) for kind in KINDS for window in get_args(Window)]
+CRASHES.remove(("postgresql", "s3", "while it renders"))
 
 
 class Counting(MeanRenderer):
@@ -78,33 +85,29 @@ def film(store: Store, bundle: Bundle, count: int) -> None:
             jobs.enqueue(session, packet_id, NOW_MS)
 
 
-def files(folder: Path) -> list[str]:
-    return sorted(path.suffix for path in folder.rglob("*") if path.is_file())
-
-
-@pytest.mark.parametrize("window", get_args(Window))
+@pytest.mark.parametrize(("store_url", "place", "window"), CRASHES, indirect=["store_url", "place"])
 def test_a_worker_is_killed_and_its_job_ends_once(
-    store_url: str, any_store: Store, tmp_path: Path, bundle: Bundle, window: str
+    store_url: str, any_store: Store, place: str, bundle: Bundle, window: str
 ) -> None:
     film(any_store, bundle, 1)
-    folder = tmp_path / "objects"
-    command = [sys.executable, "-m", "tests.cloud.crashing", store_url, str(folder), str(bundle.root), window]
+    command = [sys.executable, "-m", "tests.cloud.crashing", store_url, place, str(bundle.root), window]
     died = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
     renderer = Counting()
-    studio = Studio(any_store, folder, bundle, renderer)
+    studio = Studio(any_store, place, bundle, renderer)
     studio.now_ms = wall_ms()
     assert not studio.worker.work(), "its lease is not over, or there is nothing left to do"
     studio.now_ms += 2 * LEASE_MS
     assert studio.worker.work() == (window != "after commit")
     assert not studio.worker.work()
     assert studio.segments()[0].render == "done"
-    assert files(folder) == [".jpg", ".mp4"], "what the dead worker left is gone"
+    assert studio.kinds() == [".jpg", ".mp4"], "what the dead worker left is gone"
     assert len(renderer.asked) == (0 if window == "after commit" else 1)
 
 
+@on_each_kind
 def test_a_worker_that_slept_through_its_lease_publishes_nothing(
-    any_store: Store, tmp_path: Path, bundle: Bundle
+    any_store: Store, place: str, bundle: Bundle
 ) -> None:
     """The other one has done the job by the time that it wakes up."""
 
@@ -114,18 +117,17 @@ def test_a_worker_that_slept_through_its_lease_publishes_nothing(
         assert quick.worker.work()
 
     film(any_store, bundle, 1)
-    folder = tmp_path / "objects"
-    quick = Studio(any_store, folder, bundle, Counting())
-    slow = Studio(any_store, folder, bundle, Counting(overtake))
+    quick = Studio(any_store, place, bundle, Counting())
+    slow = Studio(any_store, place, bundle, Counting(overtake))
     assert slow.worker.work()
     with any_store.read() as session:
         (job,) = jobs.listed(session)
     clip = quick.segments()[0].clip
     assert clip is not None
     assert (job.state, job.attempts) == ("done", 2)
-    assert files(folder) == [".jpg", ".mp4"]
-    (video,) = (folder / "clips").iterdir()
-    assert video.stat().st_size == clip.bytes
+    assert quick.kinds() == [".jpg", ".mp4"]
+    ((video,),) = quick.objects.listed("clips")
+    assert video.size == clip.bytes
 
 
 def test_many_workers_render_each_segment_once(any_store: Store, tmp_path: Path, bundle: Bundle) -> None:
@@ -213,67 +215,35 @@ def _always(renderer: Renderer) -> Callable[[Bundle, int], Renderer]:
     return lambda _bundle, _threads: renderer
 
 
-class Bucket(BaseHTTPRequestHandler):
-    """As much of S3 as it takes to put an object, or to be refused that."""
-
-    refuses: ClassVar[bool] = True
-    objects: ClassVar[dict[str, bytes]] = {}
-
-    def do_PUT(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        if self.refuses:
-            self.send_error(403)
-            return
-        self.objects[self.path] = body
-        self.send_response(200)
-        self.send_header("etag", '"1"')
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_error(403)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Bucket]]:
-    kind = type("OneBucket", (Bucket,), {"objects": {}})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    for name, value in {
-        "ACCESS_KEY_ID": "a",
-        "SECRET_ACCESS_KEY": "b",
-        "REGION": "c",
-    }.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    thread = threading.Thread(target=server.serve_forever, name="bucket")
-    thread.start()
-    yield kind
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_an_object_store_that_refuses_writes_delays_the_job(
-    store: Store, bundle: Bundle, bucket: type[Bucket]
+@pytest.mark.parametrize(
+    ("mood", "reason"),
+    [("refuses writes", "503 .*SlowDown"), ("breaks off writes", "broke"), ("hangs", "no answer")],
+)
+def test_an_object_store_in_trouble_delays_the_job_and_nothing_is_lost(
+    store: Store, bundle: Bundle, s3: S3, monkeypatch: pytest.MonkeyPatch, mood: Mood, reason: str
 ) -> None:
     film(store, bundle, 1)
     now_ms = NOW_MS
-    bundles = Bundles([bundle], _always(Counting()))
-    worker = Worker(store, Objects("s3://clips/here"), bundles, Terms.of(POLICY), lambda: now_ms)
-    assert worker.work()
-    with store.read() as session:
-        (job,) = jobs.listed(session)
-    assert (job.state, job.attempts) == ("queued", 1)
-    assert job.error is not None
-    assert "403" in job.error
-    bucket.refuses = False
-    assert not worker.work()
-    now_ms += pause_ms(1)
-    assert worker.work()
-    with store.read() as session:
-        assert jobs.counts(session)["done"] == 1
-    assert sorted(Path(path).suffix for path in bucket.objects) == [".jpg", ".mp4"]
+    with gateway(s3.url) as way:
+        objects = Objects(s3.place(monkeypatch, url=way.url), timeout_s=0.5 if mood == "hangs" else 30)
+        viewing = Viewing(store, objects, lambda: now_ms)
+        worker = Worker(
+            store, objects, Bundles([bundle], _always(Counting())), Terms.of(POLICY), lambda: now_ms
+        )
+        way.mood = mood
+        assert worker.work()
+        with store.read() as session:
+            (job,) = jobs.listed(session)
+        assert (job.state, job.attempts) == ("queued", 1)
+        assert job.error is not None
+        assert re.search(reason, job.error), job.error
+        assert viewing.catalog.segment(1).clip is None
+        way.mood = "well"
+        assert not worker.work()
+        now_ms += pause_ms(1)
+        assert worker.work()
+        stored = viewing.find(1, "video")
+        assert viewing.read(stored, 4, 8) == b"ftyp"
+        assert viewing.read(stored, 0, stored.size + 1) == viewing.read(stored, 0, stored.size)
+        kept = [each.key for folder in FOLDERS for page in objects.listed(folder) for each in page]
+    assert sorted(Path(key).suffix for key in kept) == [".jpg", ".mp4"], "what the first attempt left is gone"

@@ -20,7 +20,7 @@ from cloud.bundles import Bundles
 from cloud.catalog import Catalog
 from cloud.lanes import MAX_ATTEMPTS, Lane, pause_ms
 from cloud.leases import LEASE_MS
-from cloud.objects import MissingObjectError, Objects, ObjectsError
+from cloud.objects import Objects
 from cloud.render.renderer import Context, RenderError, never
 from cloud.schema import JobRow
 from cloud.shelf import Shelf
@@ -272,24 +272,6 @@ def test_the_shipped_bundle_makes_a_clip(store: Store, tmp_path: Path, tiny: Pat
     assert (made.render, made.error) == ("done", None)
     assert made.clip is not None
     assert (made.clip.width, made.clip.height, made.clip.frames) == (256, 144, 10)
-
-
-def test_objects_are_found_by_key_and_missing_ones_are_named(tmp_path: Path) -> None:
-    objects = Objects(str(tmp_path / "objects"))
-    objects.put("clips/a.mp4", b"0123456789")
-    assert objects.size("clips/a.mp4") == 10
-    assert objects.read("clips/a.mp4", 2, 5) == b"234"
-    with pytest.raises(MissingObjectError, match=r"clips/b\.mp4"):
-        objects.size("clips/b.mp4")
-    with pytest.raises(ObjectsError):
-        objects.size("../secrets")
-
-
-@pytest.mark.parametrize("where", ["/proc/nowhere", "carrier-pigeon://roof/"])
-def test_an_unusable_place_for_objects_is_one_clear_line(where: str) -> None:
-    with pytest.raises(ObjectsError, match="objects ") as caught:
-        Objects(where)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Films in memory, and their init segments where all processes find them."""
 
-from pathlib import Path
-
 import pytest
 
 from cloud.hls.film import FilmError, cut
@@ -14,8 +12,8 @@ FILM = clip(50, 10)
 
 
 @pytest.fixture
-def objects(tmp_path: Path) -> Objects:
-    return Objects(str(tmp_path))
+def objects(place: str) -> Objects:
+    return Objects(place)
 
 
 def stored(objects: Objects, name: str) -> Clip:

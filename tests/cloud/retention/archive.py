@@ -18,7 +18,7 @@ from cloud.store import Store
 from tests.bundles import CAPTIONS
 from tests.cloud.desk import NOW_MS, Desk
 from tests.cloud.sample import CAMERA, Device, MeanRenderer
-from tests.cloud.studio import Studio
+from tests.cloud.studio import FOLDERS, Studio
 from wire.bundle import Bundle
 from wire.documents import CameraInfo
 from wire.packet import Packet
@@ -32,7 +32,7 @@ class Archive:
     """Packets of one device with two cameras. `now_ms` is the time of all."""
 
     store: Store
-    folder: Path
+    place: Path | str
     bundle: Bundle
     now_ms: int = NOW_MS
     device: Device = field(init=False)
@@ -40,8 +40,8 @@ class Archive:
     def __post_init__(self) -> None:
         self.device = Device(self.bundle, cameras=(CAMERA, YARD))
         self.desk = Desk(self.store, [self.bundle])
-        self.objects = Objects(str(self.folder))
-        self.studio = Studio(self.store, self.folder, self.bundle, MeanRenderer())
+        self.objects = Objects(str(self.place))
+        self.studio = Studio(self.store, self.place, self.bundle, MeanRenderer())
         self.desk.birth(self.device)
 
     def receive(self, packet: Packet, camera: str = "gate") -> Receipt:
@@ -121,7 +121,12 @@ class Archive:
 
     def files(self) -> list[str]:
         """Name the kinds of objects that are there."""
-        return sorted(path.suffix for path in self.folder.rglob("*") if path.is_file())
+        return self.studio.kinds()
+
+    def last_written_ms(self) -> int:
+        """Give the time by the clock that objects are dated by; S3 tells whole seconds."""
+        pages = (page for folder in FOLDERS for page in self.objects.listed(folder))
+        return max(each.modified_ms for page in pages for each in page) + 1_000
 
 
 def limits_of(**limits: float) -> Retention:

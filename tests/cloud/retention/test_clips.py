@@ -1,6 +1,8 @@
-"""Clips whose time is over: rows first, then objects, beside whoever renders and looks. On both databases."""
+"""Clips whose time is over: rows first, then objects, beside whoever renders and looks.
 
-import os
+On SQLite and a folder, PostgreSQL and a folder, PostgreSQL and S3.
+"""
+
 import signal
 import subprocess
 import sys
@@ -27,6 +29,7 @@ from cloud.store import Store
 from cloud.terms import Terms
 from cloud.viewing import NoClipError, Viewing
 from cloud.worker import Worker
+from tests.cloud.kinds import on_each_kind
 from tests.cloud.retention.archive import DAY_MS, Archive, limits_of
 from tests.cloud.sample import CarryingRenderer, MeanRenderer
 from tests.cloud.studio import Studio
@@ -36,6 +39,14 @@ from wire.policy import Policy
 from wire.segment import Segment
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+pytestmark = on_each_kind
+
+
+@pytest.fixture
+def archive(any_store: Store, place: str, bundle: Bundle) -> Archive:
+    return Archive(any_store, place, bundle)
 
 
 class Meanwhile(MeanRenderer):
@@ -71,22 +82,6 @@ class Refusing(Objects):
 def clips(archive: Archive) -> list[int]:
     """Give the sequences of the segments that have a clip."""
     return [each.sequence for each in archive.studio.segments() if each.clip is not None]
-
-
-def age_files(folder: Path, by_ms: int) -> None:
-    """Have all objects been written longer ago."""
-    for path in folder.rglob("*"):
-        stat = path.stat()
-        os.utime(path, (stat.st_atime - by_ms / 1000, stat.st_mtime - by_ms / 1000))
-
-
-def real_ms(folder: Path) -> int:
-    """Give the time by the clock that files are dated by."""
-    probe = folder / "probe"
-    probe.touch()
-    modified_ms = probe.stat().st_mtime_ns // 1_000_000
-    probe.unlink()
-    return modified_ms
 
 
 def test_old_clips_go_and_their_segments_can_be_rendered_again(archive: Archive) -> None:
@@ -154,7 +149,7 @@ def test_a_segment_that_is_removed_while_it_is_rendered_leaves_nothing(archive: 
     archive.record(2)
     archive.now_ms += DAY_MS
     renderer = Meanwhile(lambda: archive.prune(packets_days=0.5))
-    studio = Studio(archive.store, archive.folder, archive.bundle, renderer)
+    studio = Studio(archive.store, archive.place, archive.bundle, renderer)
     with archive.store.write() as session:
         jobs.enqueue(session, archive.packet_id(0), studio.now_ms)
     assert studio.worker.work()
@@ -174,11 +169,8 @@ def test_a_clip_that_is_made_anew_while_the_old_one_goes_stays(archive: Archive)
     assert archive.files() == [".jpg", ".mp4"]
 
 
-def test_tails_go_with_their_clips_and_the_next_clip_begins_anew(
-    any_store: Store, tmp_path: Path, bundle: Bundle
-) -> None:
-    archive = Archive(any_store, tmp_path / "objects", bundle)
-    archive.studio = Studio(any_store, archive.folder, bundle, CarryingRenderer())
+def test_tails_go_with_their_clips_and_the_next_clip_begins_anew(archive: Archive) -> None:
+    archive.studio = Studio(archive.store, archive.place, archive.bundle, CarryingRenderer())
     archive.record(2, size=1)
     archive.render(0)
     assert archive.files() == [".jpg", ".mp4", ".png"]
@@ -215,12 +207,11 @@ def test_a_process_that_dies_between_rows_and_objects_leaves_them_to_a_sweep(
     archive.record(2)
     archive.render(0, 4)
     archive.now_ms += 2 * DAY_MS
-    command = [sys.executable, "-m", "tests.cloud.retention.deadly", store_url, str(archive.folder)]
+    command = [sys.executable, "-m", "tests.cloud.retention.deadly", store_url, str(archive.place)]
     died = subprocess.run([*command, str(archive.now_ms)], cwd=ROOT, capture_output=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
     assert (clips(archive), archive.files()) == ([4], [".jpg", ".jpg", ".mp4", ".mp4"])
-    age_files(archive.folder, GRACE_MS + DAY_MS)
-    archive.now_ms = real_ms(archive.folder)
+    archive.now_ms = archive.last_written_ms() + GRACE_MS + 1
     gone = Pruner(archive.store, archive.objects, limits_of(), lambda: archive.now_ms).prune(archive.now_ms)
     assert gone.orphans == 2
     assert (clips(archive), archive.files()) == ([4], [".jpg", ".mp4"])
@@ -228,30 +219,27 @@ def test_a_process_that_dies_between_rows_and_objects_leaves_them_to_a_sweep(
 
 def test_a_sweep_leaves_alone_what_is_being_uploaded_and_what_is_not_ours(archive: Archive) -> None:
     """A clip's objects are there before its row."""
-    foreign = archive.folder / "clips" / "holiday.mp4"
-    foreign.parent.mkdir(parents=True, exist_ok=True)
-    foreign.write_bytes(b"film")
-    age_files(archive.folder, 2 * GRACE_MS)
+    foreign = "clips/holiday.mp4"
+    archive.objects.put(foreign, b"film")
     archive.objects.put(f"clips/{'a' * 64}-1.mp4", b"film")
-    archive.now_ms = real_ms(archive.folder)
+    archive.now_ms = archive.last_written_ms()
     assert archive.prune().orphans == 0
     assert archive.files() == [".mp4", ".mp4"]
-    archive.now_ms += GRACE_MS + 1_000
+    archive.now_ms += GRACE_MS + 1
     assert archive.prune().orphans == 1
-    assert foreign.read_bytes() == b"film"
+    assert archive.objects.read(foreign, 0, 4) == b"film"
 
 
 def test_objects_that_cannot_be_removed_stop_nothing_and_go_later(archive: Archive) -> None:
     archive.record(3)
     archive.render(0, 3, 6)
     archive.now_ms += DAY_MS
-    objects = Refusing(str(archive.folder))
+    objects = Refusing(str(archive.place))
     pruner = Pruner(archive.store, objects, limits_of(packets_days=0.5), lambda: archive.now_ms)
     pruner.prune(archive.now_ms)
     assert archive.sequences() == [6, 7, 8]
     assert archive.files() == [".jpg"] * 3 + [".mp4"] * 3
-    age_files(archive.folder, 2 * GRACE_MS)
-    archive.now_ms = real_ms(archive.folder)
+    archive.now_ms = archive.last_written_ms() + GRACE_MS + 1
     assert pruner.prune(archive.now_ms).orphans == 0
     objects.refuses = False
     assert pruner.prune(archive.now_ms).orphans == 4
