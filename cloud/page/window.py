@@ -8,7 +8,7 @@ from cloud.catalog import SegmentView
 from cloud.page.sight import Sight
 
 PAGE = 48  # segments listed at first, and added by "Show earlier" and "Show later"
-LATER = 12  # of them that are newer than what a link leads to
+LATER = 4  # newer ones above what a link leads to, so that it is in view
 
 
 class Window:
@@ -28,10 +28,9 @@ class Window:
         return self._sight.segments(camera, self.most, self.until_ms)
 
     def around(self, segment: SegmentView) -> None:
-        """List a segment among others: the newest, if it is one of them."""
+        """List a segment near the upper end of others."""
         self.reset()
-        if self._sight.later_ms(segment.camera, segment.start_ms, PAGE) is not None:
-            self.until_ms = self._sight.later_ms(segment.camera, segment.start_ms, LATER + 1)
+        self.until_ms = self._sight.later_ms(segment.camera, segment.start_ms, LATER + 1)
 
     def earlier(self) -> None:
         """List older ones, too."""

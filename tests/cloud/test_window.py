@@ -44,16 +44,16 @@ def test_the_newest_are_listed_and_older_ones_when_asked_for(seen: Sight) -> Non
     assert listed(window) == down(COUNT - 1, COUNT)
 
 
-def test_what_is_among_the_newest_is_shown_among_them(seen: Sight) -> None:
+def test_what_is_one_of_the_newest_is_shown_among_them(seen: Sight) -> None:
     window, segments = Window(seen), seen.segments(CAMERA_ID, COUNT)
-    for place in (0, PAGE - 1):
+    for place in (0, LATER):
         window.around(segments[place])
         assert (window.until_ms, listed(window)) == (None, down(COUNT - 1, PAGE))
 
 
 def test_what_is_older_is_shown_below_some_that_are_newer(seen: Sight) -> None:
     window, segments = Window(seen), seen.segments(CAMERA_ID, COUNT)
-    for place in (PAGE, COUNT - 1):
+    for place in (LATER + 1, PAGE, COUNT - 1):
         window.around(segments[place])
         number = COUNT - 1 - place
         assert listed(window) == down(number + LATER, min(PAGE, number + LATER + 1))
@@ -64,6 +64,8 @@ def test_later_ones_join_until_the_newest_are_there(seen: Sight) -> None:
     window.around(segments[-1])
     window.slide(CAMERA_ID)
     assert listed(window) == down(2 * LATER, 2 * LATER + 1)
+    window.later(CAMERA_ID)
+    assert listed(window) == down(2 * LATER + PAGE, 2 * LATER + PAGE + 1)
     window.later(CAMERA_ID)
     assert (window.until_ms, listed(window)) == (None, down(COUNT - 1, COUNT))
     window.reset()
