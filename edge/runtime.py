@@ -158,7 +158,6 @@ def _options(threads: int) -> ort.SessionOptions:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the camera needs that time
-    options.add_session_config_entry("session.x64quantprecision", "1")  # no overflow of int8 without VNNI
     return options
 
 

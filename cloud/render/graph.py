@@ -92,7 +92,6 @@ def _open(path: Path, threads: int, providers: Sequence[str]) -> onnxruntime.Inf
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.x64quantprecision", "1")  # no overflow of int8 without VNNI
     # Its own fallback tells of it on stdout, where results go.
     return onnxruntime.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)
 

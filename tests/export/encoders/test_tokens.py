@@ -14,7 +14,7 @@ from export.encoders import load
 from export.encoders.load import ModelFilesError, UnsupportedModelError, load_token_codec
 from export.encoders.still import flattened
 from export.encoders.tokens import DECODER, ENCODER, TokenCodec, to_code
-from export.graph_file import open_graph, opset, read_graph
+from export.graph_file import opset, read_graph
 from export.operators import tensorrt_problems
 from export.precision import quantise_dynamic, quantise_static, to_fp16
 from export.simplify import simplify
@@ -63,7 +63,7 @@ def _pictures(count: int = PICTURES, seed: int = 0) -> torch.Tensor:
 
 
 def _session(path: Path) -> ort.InferenceSession:
-    return open_graph(path)
+    return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
 def _encoded(path: Path, pictures: torch.Tensor) -> NDArray[np.int32]:
