@@ -10,7 +10,7 @@ ALARMS = {
     "spool-damaged": "its spool was damaged",
     "clock-stepped": "its clock jumped",
     "overloaded": "it falls behind its cameras",
-    "redaction-failed": "a camera cannot be redacted, or what was set cannot be done, so nothing of it is sent",
+    "redaction-failed": "what is to be hidden cannot be hidden, so nothing of a camera is sent",
 }
 STATES = {"ready": "online", "sleeping": "asleep", "lost": "connection lost", "unknown": "not announced yet"}
 LAYERS = {
