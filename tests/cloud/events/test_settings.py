@@ -38,6 +38,8 @@ def test_kinds_are_chosen() -> None:
         ("[events]\nkeep_most = 0", "keep_most"),
         ("[events]\non = true", "on"),
         ('[alerts]\nwebhooks = ["ftp://hooks.example/"]', "alerts.webhooks 'ftp://hooks.example/'"),
+        ('[usage]\nwebhook = "https://me:secret@hooks.example/"', "usage.webhook .*leave out user"),
+        ('[usage]\nwebhook = "https://hooks.example:99999/"', "usage.webhook .*[Pp]ort"),
     ],
 )
 def test_mistakes_are_named(more: str, reason: str) -> None:

@@ -17,7 +17,7 @@ from cloud.usage.budgets import BudgetError, Budgets
 from cloud.usage.fleet import FleetUsage
 from cloud.usage.periods import DAY_MS, Period, billing_month, local_day
 from cloud.usage.sums import Amount, Gathering
-from cloud.usage.telling import PAUSES_MS, Caller, Telling
+from cloud.usage.telling import PAUSES_MS, ROUND_MS, Caller, Telling
 from cloud.usage.warden import MARKS, Warden
 from tests.cloud.usage.reporting import BOOT_MS, HOUR_MS
 from wire import events
@@ -242,3 +242,15 @@ def test_the_webhook_is_called_until_it_takes_what_happened(any_store: Store) ->
     with any_store.read() as session:
         assert session.scalars(select(UsageCallRow)).all() == []
         assert session.scalars(select(OutboxRow)).all() == []  # of the whole fleet there is no topic
+
+
+def test_a_webhook_that_takes_its_time_leaves_some_to_the_rest_of_the_duty(any_store: Store) -> None:
+    with listening([204, 204, 204]) as (url, came):
+        settings = UsageSettings(webhook=url)
+        Budgets(any_store, settings, lambda: NOW_MS).set("", 10)
+        sent(any_store, DEVICE, NOW_MS, 10)
+        Warden(any_store, settings, Telling(settings, events=False)).work(NOW_MS)
+        now_ms = iter(range(NOW_MS, NOW_MS + 100 * ROUND_MS, ROUND_MS // 4))  # at each look
+        caller = Caller(any_store, settings, clock=lambda: next(now_ms))
+        assert [caller.work(NOW_MS), len(came)] == [2, 2]
+        assert caller.work(NOW_MS) == 1
