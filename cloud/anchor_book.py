@@ -129,12 +129,15 @@ class AnchorBook:
             row.role, row.name = int(use.role), _title(name)
             session.flush()
             added = _anchor(row)
-            self._objects.put(_key(sha256), jpeg)
+            self._objects.put(picture_key(sha256), jpeg)
         self.forget()
         return added
 
     def remove(self, anchor_id: int) -> bool:
-        """Remove one use, and the picture with its last one; False if there is none such."""
+        """Remove one use, and the picture with its last one; False if there is none such.
+
+        Where the object store refuses that, the use is gone and a sweep removes the picture.
+        """
         with self._alone() as session:
             row = session.get(AnchorRow, anchor_id)
             if row is None:
@@ -144,14 +147,14 @@ class AnchorBook:
         self.forget()
         with self._alone() as session:  # the row is surely gone; who adds the same picture now puts it anew
             if session.scalar(select(AnchorRow.id).where(AnchorRow.sha256 == sha256).limit(1)) is None:
-                self._objects.remove([_key(sha256)])
+                self._objects.remove([picture_key(sha256)])
         return True
 
     @contextmanager
     def _alone(self) -> Iterator[Session]:
         """Open a transaction in which rows and pictures are in step, whoever else adds and removes."""
         with self._store.write() as session:
-            lock_alone(session, _CHANGING)
+            stay_in_step(session)
             yield session
 
     def listed(self) -> tuple[Anchor, ...]:
@@ -173,7 +176,7 @@ class AnchorBook:
     def jpeg(self, sha256: str) -> bytes:
         """Give a stored file, or raise AnchorError."""
         try:
-            return self._objects.read(_key(sha256), 0, self._objects.size(_key(sha256)))
+            return self._objects.read(picture_key(sha256), 0, self._objects.size(picture_key(sha256)))
         except MissingObjectError as error:
             raise AnchorError(f"anchor {sha256[:12]}: its picture is not in the object store") from error
 
@@ -188,6 +191,11 @@ class AnchorBook:
                 while len(self._pictures) > _KEPT:
                     self._pictures.popitem(last=False)
         return known
+
+
+def stay_in_step(session: Session) -> None:
+    """Let nobody else add or remove a picture before this transaction is over."""
+    lock_alone(session, _CHANGING)
 
 
 def _encoded(data: bytes, name: str) -> tuple[bytes, int, int]:
@@ -219,5 +227,6 @@ def _anchor(row: AnchorRow) -> Anchor:
     )  # fmt: skip
 
 
-def _key(sha256: str) -> str:
+def picture_key(sha256: str) -> str:
+    """Name the object of a picture."""
     return f"anchors/{sha256}.jpg"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 
+from cloud.anchor_book import stay_in_step
 from cloud.clock import Clock, steady_ms, wall_ms
 from cloud.config import Retention
 from cloud.objects import Objects, ObjectsError
@@ -20,7 +21,7 @@ from cloud.quarantine import beyond, dismiss
 from cloud.retention.clocks import Watch
 from cloud.retention.demanded import expired, remove_expired
 from cloud.retention.groups import Group, Rule
-from cloud.retention.orphans import orphans
+from cloud.retention.orphans import PICTURES, orphans, used
 from cloud.retention.removal import Removed, remove_clips, remove_groups
 from cloud.retention.tally import Tallies
 from cloud.retention.walk import DAY_MS, Progress, Walk
@@ -102,7 +103,7 @@ class Pruner:
     ) -> Tallies:
         """Remove what is over a limit, or a sender's, at `now_ms`.
 
-        If it `sweeps`, also objects that no clip names. Raises StoreError, and ObjectsError where these
+        If it `sweeps`, also objects that no row names. Raises StoreError, and ObjectsError where these
         cannot be listed.
         """
         gone = Tallies()
@@ -162,7 +163,8 @@ class Pruner:
     def _sweep(self, gone: Tallies, now_ms: int) -> None:
         for found in orphans(self._store, self._objects, now_ms):
             self._end_if_stopped()
-            removed = self._remove([each.key for each in found])
+            keys = [each.key for each in found]
+            removed = self._remove_pictures(keys) if keys[0].startswith(PICTURES) else self._remove(keys)
             sizes = [each.size for each in found if each.key in removed]
             tallies = Tallies(orphans=len(sizes), orphan_bytes=sum(sizes))
             gone.take(tallies)
@@ -184,11 +186,23 @@ class Pruner:
             try:
                 self._objects.remove([key])
             except ObjectsError as error:
-                log.warning(
-                    "objects stay that no clip names", error=str(error), left=len(keys) - len(removed)
-                )
+                log.warning("objects stay that no row names", error=str(error), left=len(keys) - len(removed))
                 break
             removed.add(key)
+        return removed
+
+    def _remove_pictures(self, keys: Collection[str]) -> set[str]:
+        """Remove pictures of anchors, but for those that somebody has just added again."""
+        removed = set[str]()
+        for key in keys:
+            with self._store.write() as session:
+                stay_in_step(session)
+                if used(session, [key]):
+                    continue
+                gone = self._remove([key])
+            if not gone:
+                break
+            removed |= gone
         return removed
 
     def _end_if_stopped(self) -> None:

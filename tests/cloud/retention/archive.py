@@ -125,7 +125,7 @@ class Archive:
 
     def last_written_ms(self) -> int:
         """Give the time by the clock that objects are dated by; S3 tells whole seconds."""
-        pages = (page for folder in FOLDERS for page in self.objects.listed(folder))
+        pages = (page for folder in (*FOLDERS, "anchors") for page in self.objects.listed(folder))
         return max(each.modified_ms for page in pages for each in page) + 1_000
 
 

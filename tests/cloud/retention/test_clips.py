@@ -7,24 +7,29 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from cloud import jobs
+from cloud.anchor_book import AnchorBook, Use
 from cloud.bundles import Bundles
 from cloud.hls.films import Films
 from cloud.hls.ledger import Stream
 from cloud.hls.recorded import Recorded
 from cloud.objects import MissingObjectError, Objects, ObjectsError
+from cloud.render.anchors import AnchorError
+from cloud.render.jpeg import to_jpeg
 from cloud.render.renderer import Context, never
 from cloud.retention.orphans import GRACE_MS
 from cloud.retention.pruner import Pruner
-from cloud.schema import ClipRow, LiveFragmentRow
+from cloud.schema import AnchorRow, ClipRow, LiveFragmentRow
 from cloud.store import Store
 from cloud.terms import Terms
 from cloud.viewing import NoClipError, Viewing
@@ -47,6 +52,10 @@ pytestmark = on_each_kind
 @pytest.fixture
 def archive(any_store: Store, place: str, bundle: Bundle) -> Archive:
     return Archive(any_store, place, bundle)
+
+
+def jpeg(level: int) -> bytes:
+    return to_jpeg(np.full((36, 64, 3), level, np.uint8), 90)
 
 
 class Meanwhile(MeanRenderer):
@@ -244,6 +253,52 @@ def test_objects_that_cannot_be_removed_stop_nothing_and_go_later(archive: Archi
     objects.refuses = False
     assert pruner.prune(archive.now_ms).orphans == 4
     assert archive.files() == [".jpg", ".mp4"]
+
+
+def test_a_picture_that_could_not_be_removed_with_its_last_use_goes_later(archive: Archive) -> None:
+    objects = Refusing(str(archive.place))
+    book = AnchorBook(archive.store, objects)
+    going, staying = (book.add(jpeg(level), Use("place")) for level in (30, 200))
+    with pytest.raises(ObjectsError):
+        book.remove(going.id)
+    objects.refuses = False
+    pruner = Pruner(archive.store, objects, limits_of(), lambda: archive.now_ms)
+    written_ms = archive.last_written_ms()
+    assert pruner.prune(written_ms).orphans == 0, "it may be that one who adds it is about to write its row"
+    archive.now_ms = written_ms + GRACE_MS + 1
+    assert archive.forecast().orphans == 1
+    assert pruner.prune(archive.now_ms).orphans == 1
+    assert book.jpeg(staying.sha256)
+    with pytest.raises(AnchorError):
+        book.jpeg(going.sha256)
+
+
+class Overtaken(Store):
+    """Somebody does something before its first transaction that writes."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        overtake, self.meanwhile = self.meanwhile, None
+        if overtake is not None:
+            overtake()
+        with super().write() as session:
+            yield session
+
+
+def test_a_picture_that_is_added_again_while_it_is_swept_stays(store_url: str, archive: Archive) -> None:
+    book = AnchorBook(archive.store, archive.objects)
+    picture = book.add(jpeg(30), Use("place"))
+    with archive.store.write() as session:
+        session.execute(delete(AnchorRow))
+    store = Overtaken(store_url)
+    store.meanwhile = lambda: book.add(jpeg(30), Use("place"))
+    later_ms = archive.last_written_ms() + GRACE_MS + 1
+    assert Pruner(store, archive.objects, limits_of()).prune(later_ms).orphans == 0
+    assert store.meanwhile is None, "it came in between"
+    store.close()
+    assert book.jpeg(picture.sha256)
 
 
 def test_workers_render_while_two_processes_remove(archive: Archive) -> None:
