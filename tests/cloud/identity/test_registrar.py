@@ -165,7 +165,7 @@ def test_the_store_has_no_secret_of_a_claim(office: Office) -> None:
     claim = office.claim()
     with office.store.read() as session:
         row = session.scalars(select(ClaimRow)).one()
-    assert claim.rpartition("_")[2] not in repr(vars(row))
+    assert claim.split("_", 2)[2] not in repr(vars(row))  # may hold more of them
 
 
 def test_a_device_that_was_revoked_comes_back_by_a_newer_claim_only(office: Office) -> None:
