@@ -37,12 +37,12 @@ def test_a_process_that_only_enrols_serves_devices(desk: Counter, tmp_path: Path
     thread = threading.Thread(target=serve, name="run")
     thread.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(60)
         outcome = Enroller(load_enrolment(desk.seed(tmp_path / "device", DOOR))).enrol(threading.Event())
         assert outcome is not None
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(60)
     assert not thread.is_alive()
 
 

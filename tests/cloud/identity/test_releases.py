@@ -141,11 +141,12 @@ def test_who_fetches_leaves_room_for_who_enrols(tmp_path: Path) -> None:
 
 def admitted(desk: Counter) -> bool:
     """Ask for a small file until it is sent; False where it is not for a minute."""
-    with client(desk) as asking:
-        for _ in range(600):
+    for _ in range(600):
+        # A connection of its own each time, which may be let go before it has asked.
+        with suppress(httpx.TransportError), client(desk) as asking:
             if asking.get(f"{AT}/index.json").status_code == 200:
                 return True
-            time.sleep(0.1)
+        time.sleep(0.1)
     return False
 
 
@@ -192,9 +193,9 @@ def test_downloads_have_a_rate_of_their_own(tmp_path: Path) -> None:
 def test_a_slow_download_goes_on_when_others_are_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "LONGEST_S", 0.2)
+    monkeypatch.setattr(connection, "LONGEST_S", 1.0)  # within which a busy machine begins to answer
     with shelf(tmp_path) as desk, raw(desk, f"{AT}/packs/whole.pack") as answer:
-        time.sleep(1)
+        time.sleep(2.5)
         assert answer.read() == CONTENT
 
 
@@ -205,7 +206,8 @@ def test_no_download_lasts_for_ever_and_the_rest_is_fetched_anew(
     monkeypatch.setattr(connection, "LONGEST_DOWNLOAD_S", 0.2)
     with shelf(tmp_path) as desk:
         got = bytearray()
-        with raw(desk, f"{AT}/packs/whole.pack") as answer, suppress(http.client.IncompleteRead, OSError):
+        let_go = (http.client.IncompleteRead, OSError)  # perhaps before it has asked
+        with suppress(*let_go), raw(desk, f"{AT}/packs/whole.pack") as answer:
             time.sleep(1)
             while part := answer.read(65_536):
                 got += part
