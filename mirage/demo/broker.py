@@ -8,6 +8,7 @@ import os
 import random
 import socket
 import sys
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,10 @@ import iotcore
 
 from mirage.errors import DemoError
 
-_FIRST_PORT, _TRIES = 10_240, 64
+_FIRST_PORT, _TRIES, _MARKS = 10_240, 64, 64
 _PATIENCE_S = 60.0  # a busy machine takes longer than the 10 s that iotcore waits by itself
+
+_marks = deque[int]()  # descriptors, the oldest first
 
 # A `v5` section makes rumqttd speak MQTT 5; its keyword form serves 3.1.1 only.
 _CONFIG = """\
@@ -45,16 +48,27 @@ dynamic_filters = true
 def free_port() -> int:
     """Find a loopback port that nobody listens on at this moment.
 
-    No port that the kernel gives to connections: one of them could have it before whoever is to listen.
+    No port that the kernel gives to connections: one of them could have it before whoever is to listen. Nor
+    one of the last that were given here, to whichever process: each is marked by the UDP port of its number.
     """
     ours = range(_FIRST_PORT, _first_of_connections())
     for port in random.SystemRandom().sample(ours, min(_TRIES, len(ours))):
-        with socket.socket() as probe, contextlib.suppress(OSError):
+        probe, mark = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+        with probe, mark, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            mark.bind(("127.0.0.1", port))
+            _keep(mark.detach())
             return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _keep(mark: int) -> None:
+    """Hold a descriptor until so many others were given, or the process ends."""
+    _marks.append(mark)
+    if len(_marks) > _MARKS:
+        os.close(_marks.popleft())
 
 
 def _first_of_connections() -> int:
