@@ -152,9 +152,9 @@ class Cloud:
         if self._secrets is not None:
             signature.verify(payload, self._secrets.device.public_key(), TOPICS.birth)
             self._learn(birth, self._secrets)
-        self.births.append(birth)  # when its key is known: whoever waits for it may seal something at once
         if birth.wrapped_key is not None and self.acknowledges:
             self._acknowledge(self._ack())
+        self.births.append(birth)  # when key and time are told: whoever waits for it may command at once
 
     def _learn(self, birth: Birth, secrets: Secrets) -> None:
         if birth.wrapped_key is None:

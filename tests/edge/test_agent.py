@@ -191,7 +191,7 @@ def test_sigterm_ends_the_process_cleanly(
     plugged.unplug()
     assert child.returncode == 0
     assert json.loads(out)["packets"] == cloud.deliveries
-    assert cloud.states[-1] == "sleeping"
+    wait_for(lambda: cloud.states[-1] == "sleeping")
 
 
 @pytest.mark.slow

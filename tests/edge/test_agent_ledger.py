@@ -10,8 +10,8 @@ from edge import agent
 from edge.summary import RunSummary
 from mirage.demo.broker import LoopbackBroker
 from mirage.demo.meter import Direction, Tally
-from mirage.demo.proxy import counting_proxy
-from tests.edge.cloud import Cloud
+from mirage.demo.proxy import CountingProxy, counting_proxy
+from tests.edge.cloud import Cloud, wait_for
 from tests.edge.films import panned, texture, write_film
 from tests.edge.settings import config_of
 from wire.spent import KINDS
@@ -29,17 +29,25 @@ def run(
     with counting_proxy(broker.port) as proxy:
         config = config_of(tmp_path, proxy.port, tiny, {"door": str(film)})
         summary = agent.run(config, Event())
-        counted = {name: tally for (way, name), tally in proxy.totals().items() if way is Direction.UP}
+        entries = json.loads((tmp_path / "spool.db.ledger").read_text())
+        ledger = {(camera, layer, kind): size for camera, layer, kind, size in entries}
+        wait_for(lambda: sum(tally.bytes for tally in sent_up(proxy).values()) >= sent_by(ledger))
+        counted = sent_up(proxy)
     assert cloud.failures == []
-    entries = json.loads((tmp_path / "spool.db.ledger").read_text())
-    return summary, {(camera, layer, kind): size for camera, layer, kind, size in entries}, counted
+    return summary, ledger, counted
+
+
+def sent_up(proxy: CountingProxy) -> dict[str, Tally]:
+    return {name: tally for (way, name), tally in proxy.totals().items() if way is Direction.UP}
+
+
+def sent_by(ledger: Slots) -> int:
+    return sum(size for (_, _, kind), size in ledger.items() if kind != "transport")
 
 
 def test_a_run_is_counted_to_the_byte(run: tuple[RunSummary, Slots, dict[str, Tally]]) -> None:
     summary, ledger, counted = run
-    assert sum(size for (_, _, kind), size in ledger.items() if kind != "transport") == sum(
-        tally.bytes for tally in counted.values()
-    )
+    assert sent_by(ledger) == sum(tally.bytes for tally in counted.values())
     kinds = {kind: sum(size for key, size in ledger.items() if key[2] == kind) for kind in KINDS}
     assert summary.sent_bytes == kinds
     for name in ("birth", "state", "telemetry"):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from edge.ahead import Ahead
+from tests.edge.cloud import wait_for
 
 
 def counting(limit: int, taken: list[int]) -> Iterator[int]:
@@ -23,6 +24,7 @@ def test_everything_comes_in_order() -> None:
 def test_it_runs_no_further_ahead_than_allowed() -> None:
     taken: list[int] = []
     with Ahead(counting(50, taken), limit=3, name="count") as items:
+        wait_for(lambda: len(taken) >= 4)
         time.sleep(0.2)
         assert len(taken) == 4  # three wait, one is in its hand
         assert next(iter(items)) == 0

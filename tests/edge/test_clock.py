@@ -8,8 +8,8 @@ from edge.clock import STEP_MS, BootClock, CloudClock, StreamClock
 def test_boot_time_counts_from_the_start_and_knows_its_wall_clock() -> None:
     before_ms = time.time_ns() // 1_000_000
     clock = BootClock.start()
-    assert 0 <= clock.now_us() < 1_000_000
-    assert before_ms <= clock.boot_wall_ms <= before_ms + 1000
+    assert 0 <= clock.now_us() < 60_000_000  # a busy machine
+    assert before_ms <= clock.boot_wall_ms <= before_ms + 60_000
     assert clock.wall_error_ms >= 1
 
 

@@ -128,12 +128,12 @@ def test_an_agent_shows_what_it_sends(tmp_path: Path, tiny: Path, broker: Loopba
     )
     port = free_port()
     config = config_of(tmp_path, broker.port, tiny, {"door": str(film)}, f"[metrics]\nport = {port}")
-    texts = list[str]()
+    texts, caption = list[str](), uplink(camera="door", layer="caption", kind="payload")
 
     def look() -> None:
         """Read until a packet was sent, while the agent waits for an ack."""
         with contextlib.suppress(AssertionError):
-            wait_for(lambda: 'camera="door"' in page_or_nothing(port, texts))
+            wait_for(lambda: caption in samples(page_or_nothing(port, texts)))
 
     watcher = Thread(target=look)
     watcher.start()
@@ -141,7 +141,7 @@ def test_an_agent_shows_what_it_sends(tmp_path: Path, tiny: Path, broker: Loopba
         agent.run(config, Event(), drain_timeout_s=6.0)
     watcher.join()
     found = samples(texts[-1])
-    assert found[uplink(camera="door", layer="caption", kind="payload")] > 0
+    assert found[caption] > 0
     assert found[uplink(camera="", layer="birth", kind="payload")] > 200
     with pytest.raises(OSError, match="refused"):
         page(port)
