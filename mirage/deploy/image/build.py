@@ -81,20 +81,12 @@ def build(order: Order, say: Say) -> Path:
     with _folder(order.work / "building") as folder:
         say("# what is laid over them")
         root = folder / "root"
-        root.mkdir()
-        unpack = [
-            "tar",
-            "--numeric-owner",
-            "--xattrs",
-            "--xattrs-include=*",
-            "-xpf",
-            str(order.work / "debian/root.tar"),
-        ]
-        run([*unpack, "-C", str(root)], order.epoch_s)
-        laid = lay_releases(order, root)
-        ids = identity(order, installed, (laid.agent.id, laid.bundle.id))
-        lay_settings(order, root, ids)
-        finish(root, laid, lambda command: run(command, order.epoch_s))
+        with _usual_modes():
+            _unpack(order, root)
+            laid = lay_releases(order, root)
+            ids = identity(order, installed, (laid.agent.id, laid.bundle.id))
+            lay_settings(order, root, ids)
+            finish(root, laid, lambda command: run(command, order.epoch_s))
         say("# file systems")
         volumes = _volumes(order, root, folder, ids)
         document = sbom(order, ids, installed, laid, root)
@@ -141,10 +133,11 @@ def install(order: Order, folder: Path) -> list[str]:
         f'--customize-hook={collected[0]} "$1" {collected[1]}',
     ]  # fmt: skip
     if order.lock is not None:
-        pins = shlex.quote(str(folder / "pins"))
-        command += [
+        pins, later = shlex.quote(str(folder / "pins")), 'Acquire::Check-Valid-Until "false";'
+        command += [  # not with --aptopt, which stays in the image
             f'--setup-hook=mkdir -p "$1"/etc/apt/preferences.d; cp {pins} "$1"/etc/apt/preferences.d/mirage',
-            "--aptopt=Acquire::Check-Valid-Until false",  # what was locked may be of an old mirror
+            # What was locked may be of an old mirror.
+            f"""--setup-hook=echo '{later}' >"$1"/etc/apt/apt.conf.d/mirage""",
         ]
     sources = debian.sources(order.mirror, order.security)
     return [*command, debian.SUITE, str(folder / "root.tar"), *sources]
@@ -210,6 +203,12 @@ def _key(order: Order, packages: Iterable[debian.Package]) -> str:
     return hashlib.sha256("\0".join(content).encode()).hexdigest()
 
 
+def _unpack(order: Order, root: Path) -> None:
+    root.mkdir()
+    unpack = ["tar", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-xpf"]
+    run([*unpack, str(order.work / "debian/root.tar"), "-C", str(root)], order.epoch_s)
+
+
 def _volumes(order: Order, root: Path, folder: Path, ids: Identity) -> list[Path]:
     shim, grub, firmware, second = _LOADERS[order.arch]
     boot = order.work / "debian/boot/usr/lib"
@@ -252,6 +251,16 @@ def _folder(path: Path, *, keep: bool = False) -> Iterator[Path]:
         raise
     if not keep:
         shutil.rmtree(path)
+
+
+@contextmanager
+def _usual_modes() -> Iterator[None]:
+    """Let everybody read what is made, whatever the umask of whoever builds."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _shown(command: Sequence[str], environment: dict[str, str]) -> None:

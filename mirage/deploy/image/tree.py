@@ -35,10 +35,11 @@ deb http://deb.debian.org/debian-security bookworm-security main non-free-firmwa
     "sysctl.d/mirage.conf": "kernel.panic = 10\n",
 }
 _GONE = (
-    "etc/apt/preferences.d/mirage", "etc/machine-id", "etc/ssh/ssh_host_*", "etc/*-",
-    "var/lib/dbus/machine-id", "var/lib/systemd/random-seed", "var/lib/dpkg/*-old", "var/lib/apt/lists/*",
-    "var/cache/apt/*", "var/cache/debconf/*-old", "var/cache/ldconfig/aux-cache", "var/log/*", "tmp/*",
-    "run/*",
+    "etc/.resolv.conf.systemd-resolved.bak",  # the name servers of whoever builds
+    "etc/apt/preferences.d/mirage", "etc/apt/apt.conf.d/mirage", "etc/machine-id", "etc/ssh/ssh_host_*",
+    "etc/*-", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed", "var/lib/dpkg/*-old",
+    "var/lib/apt/lists/*", "var/cache/apt/*", "var/cache/debconf/*-old", "var/cache/ldconfig/aux-cache",
+    "var/log/*", "tmp/*", "run/*",
 )  # fmt: skip
 
 

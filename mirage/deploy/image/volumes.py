@@ -75,9 +75,9 @@ def ext4(tree: Path, target: Path, size: int, label: str, name: UUID, epoch_s: i
 
 
 def hold_time(tree: Path, epoch_s: int) -> None:
-    """Let nothing in the tree be younger than `epoch_s`."""
+    """Let nothing in the tree be younger than `epoch_s`; a folder, where files came and went, is of then."""
     for path, about in _walk(tree):
-        then = min(int(about.st_mtime), epoch_s)
+        then = epoch_s if stat.S_ISDIR(about.st_mode) else min(int(about.st_mtime), epoch_s)
         os.utime(path, (then, then), follow_symlinks=False)
 
 

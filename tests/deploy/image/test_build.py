@@ -4,15 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mirage.deploy.boards import Arch
 from mirage.deploy.image import build as builder
-from mirage.deploy.image.build import ImageError, build, dry_run, troubles
+from mirage.deploy.image.build import ImageError, build, dry_run, install, troubles
 from mirage.deploy.image.order import Order, identity
-from mirage.deploy.image.packages import KEYRING, Package, wanted
+from mirage.deploy.image.packages import KEYRING, Package, pins, wanted
 from mirage.deploy.image.sbom import sbom
 from mirage.deploy.image.tree import Laid, grub_cfg, lay_releases, lay_settings
 from mirage.deploy.release.trees import read_entries, write_archive
@@ -100,7 +101,7 @@ def test_mounts_and_leftovers_end_with_a_build_that_fails(
 
 
 def laid(wished: Order, root: Path) -> Laid:
-    root.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
     made = lay_releases(wished, root)
     lay_settings(wished, root, identity(wished, PACKAGES, (made.agent.id, made.bundle.id)))
     return made
@@ -123,6 +124,31 @@ def test_the_agent_is_in_slot_a_which_is_what_runs_and_what_is_good(tmp_path: Pa
     assert (root / "etc/machine-id").read_text() == ""
     assert (root / "etc/systemd/system/multi-user.target.wants/mirage-edge.service").is_symlink()
     assert str((root / "etc/systemd/system/apt-daily.timer").readlink()) == "/dev/null"
+
+
+def test_what_a_lock_needs_while_packages_are_installed_does_not_stay(tmp_path: Path) -> None:
+    wished, root = order(tmp_path / "here"), tmp_path / "root"
+    locked = install(replace(wished, lock=PACKAGES), tmp_path)
+    more = [each for each in locked if each not in install(wished, tmp_path)]
+    hooks = [each.removeprefix("--setup-hook=") for each in more if each.startswith("--setup-hook=")]
+    assert len(hooks) == len(more), "another option changes the image"
+    (tmp_path / "pins").write_text(pins(PACKAGES))
+    apt = root / "etc/apt"
+    (apt / "apt.conf.d").mkdir(parents=True)
+    for hook in hooks:
+        subprocess.run(["sh", "-c", hook, "exec", str(root)], check=True)
+    assert (apt / "preferences.d/mirage").read_text() == pins(PACKAGES)
+    assert (apt / "apt.conf.d/mirage").read_text() == 'Acquire::Check-Valid-Until "false";\n'
+    laid(wished, root)
+    assert [path.name for path in sorted(apt.rglob("*")) if path.is_file()] == ["sources.list"]
+
+
+def test_what_a_machine_knows_of_its_network_does_not_stay(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/.resolv.conf.systemd-resolved.bak").write_text("nameserver 192.0.2.1\n")
+    laid(order(tmp_path / "here"), root)
+    assert not list(root.glob("etc/.resolv*"))
 
 
 def test_ids_follow_from_what_is_in_the_image(tmp_path: Path) -> None:

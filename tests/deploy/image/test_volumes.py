@@ -28,6 +28,7 @@ def tree(tmp_path: Path) -> Path:
     (root / "etc/hostname").write_text("mirage\n")
     (root / "etc/deep/old").write_text("from before")
     os.utime(root / "etc/deep/old", (1_000_000_000, 1_000_000_000))
+    os.utime(root / "etc/deep", (1_000_000_000, 1_000_000_000))
     (root / "bin").symlink_to("usr/bin")
     (root / "usr/bin").mkdir(parents=True)
     (root / "usr/bin/tool").write_bytes(b"\x7fELF" + bytes(100_000))
@@ -64,6 +65,8 @@ def test_two_builds_are_the_same_byte_for_byte(tree: Path, tmp_path: Path) -> No
     (copy / "usr/bin/same").unlink()
     os.link(copy / "usr/bin/tool", copy / "usr/bin/same")
     (copy / "etc/hostname").read_text()
+    (copy / "etc/deep/new").write_text("for a while")  # a file that came and went
+    (copy / "etc/deep/new").unlink()
     assert make(copy, tmp_path / "second", seed) == first
     (copy / "etc/hostname").write_text("other\n")
     assert make(copy, tmp_path / "third", seed) != first
