@@ -1,6 +1,7 @@
 """From a bare disk to the first packet, an update, two that fail, power cuts, and a TPM: nobody helps.
 
     scripts/test --boot            needs root, and minutes; with KVM fewer
+    scripts/test --boot -k image   only builds it, twice, and says whether both are the same
 
 The image is built, a seed laid in, the machine switched on. What was measured is printed as JSON at the end,
 and written to out/boot.json after each step. Steps build on each other: after a failure the rest is skipped.
@@ -20,6 +21,8 @@ from mirage.deploy.image.build import TOOLS
 from mirage.deploy.image.packages import KEYRING
 from mirage.deploy.tools import tool
 from tests.boot import machine, releases
+from tests.boot.differences import compare
+from tests.boot.elsewhere import elsewhere
 from tests.boot.fleet import YARD, YARD_WITH_TPM, make_fleet, write_disk
 from tests.boot.machine import Machine
 from tests.boot.stage import ROOT, Stage, camera, mirage, wait_until
@@ -28,6 +31,7 @@ from tests.tpms import software_tpm
 SEED = 20_261_129
 CUTS = 5
 ENDS = {"committed", "failed"}
+WISHES = ("--arch", "amd64", "--include", "tpm2-tools")
 BOOT_S, UPDATE_S = 1500.0, 2400.0  # generous: an emulated machine on a busy host
 
 pytestmark = pytest.mark.timeout(4 * 3600)
@@ -123,8 +127,7 @@ def test_an_image_is_built(world: World) -> None:
     work = ["--work", ROOT / "out/deploy/image-amd64"]
     lock = ROOT / "out/boot.lock"
     locked = ["--lock", lock] if lock.exists() else []
-    wishes = ["--arch", "amd64", "--include", "tpm2-tools"]
-    mirage("deploy", "image", "--fleet", world.fleet.file, *wishes, *work, *locked)
+    mirage("deploy", "image", "--fleet", world.fleet.file, *WISHES, *work, *locked)
     image = world.folder / "mirage.img"
     world.record(image_s=time.monotonic() - began_s, image_bytes=image.stat().st_size, locked=bool(locked))
     lock.write_bytes((world.folder / "mirage.img.lock").read_bytes())
@@ -217,6 +220,26 @@ def test_a_board_with_a_tpm_enrols_without_a_claim(world: World) -> None:
     finally:
         machine.cut()
     world.record(tpm_first_packet_s=time.monotonic() - began_s)
+
+
+def test_an_image_of_packages_installed_anew_is_the_same(world: World) -> None:
+    """Another host name, resolv.conf, time zone, language, umask, folder; the same lock and releases."""
+    first, again = world.folder / "mirage.img", world.folder / "again.img"
+    began_s = time.monotonic()
+    lock = ["--lock", world.folder / "mirage.img.lock", "--work", world.folder / "again", "--output", again]
+    try:
+        mirage("deploy", "image", "--fleet", world.fleet.file, *WISHES, *lock, within=elsewhere(world.folder))
+    except AssertionError as error:
+        if world.measured["locked"] and "not what the lock says" in str(error):
+            pytest.skip("the mirror has other packages since: remove out/boot.lock, and run it again")
+        raise
+    found = compare(first, again)
+    print("", *found.lines(), sep="\n")  # noqa: T201 (what this is for)
+    world.record(again_s=time.monotonic() - began_s, sha256=found.first, again_sha256=found.second)
+    assert found.is_same
+    for suffix in (".lock", ".cdx.json"):
+        beside = [image.with_name(image.name + suffix).read_text("utf-8") for image in (first, again)]
+        assert beside[0] == beside[1]
 
 
 def _need_everything() -> None:

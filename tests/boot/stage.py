@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -53,9 +53,9 @@ releases = "releases"
 """
 
 
-def mirage(*arguments: object, timeout_s: float = 3600) -> str:
-    """Run a command, and give what it prints."""
-    command = [sys.executable, "-m", "mirage", *map(str, arguments)]
+def mirage(*arguments: object, timeout_s: float = 3600, within: Sequence[str] = ()) -> str:
+    """Run a command, and give what it prints; `within` is a command that runs it."""
+    command = [*within, sys.executable, "-m", "mirage", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=timeout_s)
     assert done.returncode == 0, f"{' '.join(command[2:])}: {done.stdout}{done.stderr}"
     return done.stdout
