@@ -207,7 +207,8 @@ def test_a_wall_clock_that_is_set_while_the_agent_runs_is_announced(
     plugged.unplug()
     after = cloud.births[-1]
     assert after.boot_id == before.boot_id
-    assert abs(after.boot_wall_ms - before.boot_wall_ms - HOUR_MS) <= 2
+    # Two clocks are read, one after the other: time may pass in between.
+    assert abs(after.boot_wall_ms - before.boot_wall_ms - HOUR_MS) < 1000
     assert [line["event"] for line in logs].count("wall clock was set") == 1
 
 

@@ -320,6 +320,7 @@ def test_a_device_tells_how_it_is_when_it_connects_and_when_something_is_wrong(
         wait_for(lambda: len(cloud.records) == 1)
         device.dropped = 3
         wait_for(lambda: len(cloud.records) == 2)
+    wait_for(lambda: len(cloud.records) == 3)
     first, second, last = cloud.records
     assert (set(first.alarms), set(second.alarms)) == (set(), {Alarm.OVERLOADED})
     assert (second.dropped, last.dropped) == (3, 3)

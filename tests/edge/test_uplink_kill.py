@@ -79,7 +79,7 @@ def test_a_killed_device_loses_nothing_and_seals_nothing_twice_alike(
     )
     thread = threading.Thread(target=uplink.run, args=(finish, 10.0), name="uplink")
     thread.start()
-    wait_for(lambda: spool.backlog().waiting == 0, 60)
+    wait_for(lambda: spool.backlog().waiting == 0, 240)  # a child gets far before it is killed
     finish.set()
     thread.join(60)
     for boot, last in appended.items():

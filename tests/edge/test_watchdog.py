@@ -4,6 +4,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -97,9 +98,10 @@ def test_a_service_manager_that_is_gone_is_no_error(tmp_path: Path) -> None:
 
 
 def test_an_abstract_address_is_understood() -> None:
+    name = f"mirage-watchdog-{token_hex(8)}"  # all of a machine share these names
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind("\0mirage-watchdog-test")
-        Manager("@mirage-watchdog-test").ready()
+        listener.bind(f"\0{name}")
+        Manager(f"@{name}").ready()
         assert listener.recv(64) == b"READY=1"
 
 
