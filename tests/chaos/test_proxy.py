@@ -173,7 +173,7 @@ def test_bytes_vanish_downwards_while_upwards_they_pass() -> None:
         proxy.vanish(Way.DOWN)
         client.sendall(b"heard")
         assert is_silent(client)
-        assert upstream.received == [b"heard"]
+        wait_for(lambda: upstream.received == [b"heard"])
 
 
 def test_a_connection_that_has_vanished_both_ways_keeps_its_end_to_itself() -> None:

@@ -91,10 +91,10 @@ def test_from_broker_to_clip(config: Config, broker: LoopbackBroker, device: Dev
 def test_what_cannot_work_is_found_before_anything_starts(
     config: Config, changes: dict[str, object], error: type[Exception]
 ) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with pytest.raises(error):
         run(replace(config, **changes), threading.Event())
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_process_may_do_nothing_but_derive(config: Config, bundle: Bundle, device: Device) -> None:
@@ -136,7 +136,7 @@ def test_a_port_that_is_taken_is_named(config: Config) -> None:
 
 
 def test_a_task_that_fails_is_started_again_while_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crews, "RESTART_S", (0.05, 0.1))
+    monkeypatch.setattr(crews, "RESTART_S", (0.4, 0.8))  # within which a busy machine looks at it
     starts, seen, steady = [], [], threading.Event()
 
     def fragile(ending: threading.Event) -> None:

@@ -238,10 +238,17 @@ def test_a_new_file_that_another_process_has_locked_is_awaited(tmp_path: Path) -
     path = tmp_path / "store.db"
     holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     holder.execute("BEGIN IMMEDIATE")
-    looked = threading.Timer(0.3, holder.execute, ("ROLLBACK",))
+    let_go = threading.Event()
+
+    def let_it_go() -> None:
+        let_go.set()
+        holder.execute("ROLLBACK")
+
+    looked = threading.Timer(0.3, let_it_go)
     looked.start()
     store = Store(f"sqlite:///{path}")
-    assert not looked.is_alive()
+    assert let_go.is_set()
+    looked.join()
     store.check()
     store.close()
     holder.close()

@@ -73,7 +73,7 @@ def test_what_was_beyond_the_rate_comes_again_and_is_stored(
     broker: LoopbackBroker, store: Store, bundle: Bundle, device: Device
 ) -> None:
     ingest = plain_ingest(
-        settings(broker), store, plain_inbox(store), bundle, Limits(device_packets_per_s=20, device_burst=3)
+        settings(broker), store, plain_inbox(store), bundle, Limits(device_packets_per_s=5, device_burst=3)
     )
     with running(ingest), connected(broker.port, "device") as peer:
         until(lambda: ingest.trouble is None)

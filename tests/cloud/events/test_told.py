@@ -68,7 +68,7 @@ def test_a_packet_is_described_raises_its_alert_and_is_rendered(tmp_path: Path, 
             until(lambda: bool(Catalog(store).cameras()))
             for caption in ("a man walks", "a red car drives"):
                 peer.publish(device.topics.sem("gate"), device.frame(device.packet(caption)))
-            until(lambda: len(third.heard) == 4, 30)
+            until(lambda: len(third.heard) == 4)
             until(lambda: counts(store).waiting == 0)
     first, second, raised, rendered = third.heard
     assert isinstance(first, SegmentDescribed)
