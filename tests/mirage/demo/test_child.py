@@ -10,7 +10,7 @@ from mirage.errors import DemoError, InputError
 
 
 def finish(child: Child) -> None:
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + 120
     while not child.ended():
         assert time.monotonic() < deadline_s
         time.sleep(0.02)
@@ -32,7 +32,7 @@ def test_the_users_mistake_is_passed_on(tmp_path: Path) -> None:
 def test_a_child_that_ends_too_early_is_named_with_its_log(tmp_path: Path) -> None:
     child = Child("early", ["--help"], tmp_path)
     with pytest.raises(DemoError, match=r"early ended before the sun rose .*early\.log"):
-        wait_until(lambda: False, 20, "the sun rose", child)
+        wait_until(lambda: False, 120, "the sun rose", child)
 
 
 def test_waiting_ends(tmp_path: Path) -> None:
