@@ -1,6 +1,7 @@
 """`mirage fleet budget`: set, list, remove."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,11 @@ def mirage(*arguments: object) -> str:
 def test_a_budget_is_set_listed_and_removed(config: Path, tmp_path: Path) -> None:
     from cloud.clock import wall_ms
 
+    far_day = (datetime.now(UTC).day + 13) % 28 + 1  # so that no month begins while this runs
     assert "no budgets" in mirage("list", "--config", config)
-    mirage("set", "acme/north/edge-1", "2kB", "--config", config, "--billing-day", 5)
-    assert "whole fleet may send" in mirage("set", "fleet", "1.5GB", "--config", config)
+    billing = ("--config", config, "--billing-day", far_day)
+    mirage("set", "acme/north/edge-1", "2kB", *billing)
+    assert "whole fleet may send" in mirage("set", "fleet", "1.5GB", *billing)
     store = Store(f"sqlite:///{tmp_path}/store.db")
     with store.write() as session:
         gathering = Gathering()
@@ -43,7 +46,7 @@ def test_a_budget_is_set_listed_and_removed(config: Path, tmp_path: Path) -> Non
     store.close()
     fleet, device = json.loads(mirage("list", "--config", config, "--json"))["budgets"]
     assert (fleet["place"], fleet["bytes_per_month"], fleet["used"]) == ("", 1_500_000_000, 500)
-    assert (device["share"], device["billing_day"], device["forecast"]) == (0.25, 5, None)
+    assert (device["share"], device["billing_day"], device["forecast"]) == (0.25, far_day, None)
     shown = mirage("list", "--config", config)
     assert all(text in shown for text in ("whole fleet", "1.5 GB", "acme/north/edge-1", "2 KB", "25%"))
     mirage("remove", "fleet", "--config", config)
