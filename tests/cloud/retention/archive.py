@@ -119,6 +119,12 @@ class Archive:
         with self.store.read() as session:
             return session.scalars(select(JobRow.packet_id).order_by(JobRow.packet_id)).all()
 
+    def unfinished(self) -> bool:
+        """Tell whether there is a job that waits or is being done."""
+        query = select(JobRow.packet_id).where(JobRow.state.in_(("queued", "running")))
+        with self.store.read() as session:
+            return session.scalar(query.limit(1)) is not None
+
     def files(self) -> list[str]:
         """Name the kinds of objects that are there."""
         return self.studio.kinds()
