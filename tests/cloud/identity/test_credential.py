@@ -53,11 +53,13 @@ def test_it_is_of_the_form_that_tpm2_makecredential_gives(tcti: str, tmp_path: P
     assert (tmp_path / "ak.name").read_bytes() == name, "the name is the TPM's own"
     (tmp_path / "clear").write_bytes(SECRET)
     arguments = ["-u", "ek.pub", "-s", "clear", "-n", name.hex(), "-o", "theirs"]
-    tpm2("none", tmp_path, "makecredential", *arguments)
-    theirs = (tmp_path / "theirs").read_bytes()[8:]
     ours = make_credential(endorsement_key(chip.ek), name, SECRET)
-    assert len(theirs) == len(ours.id_object + ours.encrypted_secret)
-    cut = len(ours.id_object)
+    cut, size, theirs = len(ours.id_object), len(ours.id_object + ours.encrypted_secret), b""
+    for _ in range(6):  # of a coordinate, tpm2-tools leaves out the zeros at its beginning: once in 128 times
+        if len(theirs) != size:
+            tpm2("none", tmp_path, "makecredential", *arguments)
+            theirs = (tmp_path / "theirs").read_bytes()[8:]
+    assert len(theirs) == size
     assert chip.activate(theirs[:cut], theirs[cut:]) == SECRET
 
 
