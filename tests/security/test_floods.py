@@ -74,12 +74,12 @@ def test_one_device_that_floods_neither_delays_others_nor_fills_the_store(
 
 
 def test_what_is_beyond_a_devices_rate_comes_again_and_nothing_is_lost(world: World, tmp_path: Path) -> None:
-    limits = Limits(device_packets_per_s=500, device_burst=20)
+    limits = Limits(device_packets_per_s=50, device_burst=20)
     with staged(world, tmp_path / "stage", limits) as stage, mastered(stage) as master, stage.ingesting():
         door = Edge(world, stage.broker.port, DOOR, tmp_path)
         door.close()
         door.boot(resend_s=0.3)
-        said = door.say(150)
+        said = door.say(60)
         with door.connected():
             door.delivered()
         facts = stage.facts()
