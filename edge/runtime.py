@@ -24,6 +24,7 @@ TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPU
 PREFERENCE = (TENSORRT, CUDA, CPU)
 _LIBRARIES = {TENSORRT: "libonnxruntime_providers_tensorrt.so", CUDA: "libonnxruntime_providers_cuda.so"}
 _SHARED = "libonnxruntime_providers_shared.so"
+_QUANTISED = "onnx.infer"  # ONNX Runtime's quantiser leaves it in a graph
 _OWN_CACHE = "onnxruntime"  # sub-folder: what ONNX Runtime keeps there is its own
 
 Provider: TypeAlias = "str | tuple[str, dict[str, str]]"
@@ -137,12 +138,13 @@ def load(attempt: Attempt, threads: int = 1, notes: Sequence[str] = ()) -> Graph
         4
     )  # its own words about a missing library are many; the error is one line
     try:
-        session = ort.InferenceSession(
-            str(attempt.model),
-            _options(threads),
-            providers=list(attempt.providers),
-            enable_fallback=0,  # it says so on stdout, where results go
-        )
+        session = _session(attempt, _options(threads))
+        if wanted == CPU and _QUANTISED in session.get_modelmeta().custom_metadata_map:
+            options = _options(threads)
+            # Without VNNI, products of int8 are added in 16 bits, which overflow. Not for all graphs: weights
+            # that are only stored in 8 bits it breaks (ONNX Runtime 1.32).
+            options.add_session_config_entry("session.x64quantprecision", "1")
+            session = _session(attempt, options)
     except FAILURES as error:
         why = _missing_library(wanted) or first_line(error)
         raise _LoadError(f"{attempt.model}: cannot be loaded: {why}") from error
@@ -150,6 +152,15 @@ def load(attempt: Attempt, threads: int = 1, notes: Sequence[str] = ()) -> Graph
         why = _missing_library(wanted) or "ONNX Runtime does not say why"
         raise _LoadError(f"{attempt.model}: {wanted} does not start: {why}")
     return Graph(attempt.model, session, notes, attempt.name)
+
+
+def _session(attempt: Attempt, options: ort.SessionOptions) -> ort.InferenceSession:
+    return ort.InferenceSession(
+        str(attempt.model),
+        options,
+        providers=list(attempt.providers),
+        enable_fallback=0,  # it says so on stdout, where results go
+    )
 
 
 def _options(threads: int) -> ort.SessionOptions:

@@ -1,12 +1,9 @@
 """Narrower numbers in a graph: fewer bytes to ship, and what the hardware computes fastest.
 
 to_fp16            weights and compute float16, inputs and outputs float32      GPU
-quantise_dynamic   weights uint8 by channel, activations as they come           decoders on a processor
-quantise_static    weights of 7 bits by channel, activations by ranges of real  vision encoders, TensorRT
+quantise_dynamic   weights int8 by channel, activations as they come            decoders on a processor
+quantise_static    weights int8 by channel, activations by ranges of real       vision encoders, TensorRT
                    pictures: QuantizeLinear and DequantizeLinear only
-
-Processors without VNNI add two products of uint8 and int8 in 16 bits, which overflows: the cosine of an int8
-SigLIP was 0.74 there. Products of uint8, or with 7 bits, do not (ONNX Runtime, "Quantize ONNX models").
 """
 
 import io
@@ -63,7 +60,7 @@ def to_fp16(path: Path) -> None:
 
 
 def quantise_dynamic(path: Path) -> None:
-    """Turn weights into uint8 by channel in place, those in branches of `If` too. Raises GraphError.
+    """Turn weights into int8 by channel in place, those in branches of `If` too. Raises GraphError.
 
     Activations are quantised as they come, which processors do well and TensorRT not at all.
     """
@@ -72,14 +69,14 @@ def quantise_dynamic(path: Path) -> None:
     with rewritten(path) as made, _told(path):
         prepared = _prepared(model, made)
         quantize_dynamic(
-            prepared, made, list(_DYNAMIC), per_channel=True, weight_type=QuantType.QUInt8,
+            prepared, made, list(_DYNAMIC), per_channel=True, weight_type=QuantType.QInt8,
             use_external_data_format=is_large(model),
             extra_options={"EnableSubgraph": True, "MatMulConstBOnly": True},
         )  # fmt: skip
 
 
 def quantise_static(path: Path, feeds: Iterable[Feeds]) -> None:
-    """Turn weights into 7 bits by channel and activations into int8 by the ranges that `feeds` show.
+    """Turn weights into int8 by channel and activations into int8 by the ranges that `feeds` show.
 
     `feeds` are what the graph gets in use, by input name, 20 or more. Only operators with weights are
     quantised, symmetrically and with float biases, as TensorRT demands. Raises GraphError.
@@ -95,7 +92,6 @@ def quantise_static(path: Path, feeds: Iterable[Feeds]) -> None:
         quantize_static(
             _prepared(model, made), made, reader, QuantFormat.QDQ, list(_WEIGHTED), per_channel=True,
             activation_type=QuantType.QInt8, weight_type=QuantType.QInt8, nodes_to_quantize=weighted,
-            reduce_range=True,
             use_external_data_format=is_large(model), calibrate_method=CalibrationMethod.Percentile,
             extra_options={
                 "ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False,

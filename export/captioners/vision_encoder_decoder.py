@@ -71,7 +71,7 @@ def export_captioner(
         for name in (ENCODER, DECODER):
             if int8 and name == DECODER:
                 quantize_dynamic(
-                    Path(scratch) / name, folder / name, per_channel=True, weight_type=QuantType.QUInt8,
+                    Path(scratch) / name, folder / name, per_channel=True, weight_type=QuantType.QInt8,
                     extra_options={"EnableSubgraph": True},
                 )  # fmt: skip
                 continue

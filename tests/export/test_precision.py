@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from edge.runtime import Runtime
 from export import graph_file
 from export.encoders.trace import write_traced
 from export.graph_file import MAX_IR, OPSET, GraphError, graphs, opset, read_graph
@@ -125,8 +126,7 @@ def _words(*, cached: bool) -> dict[str, Array]:
 
 
 def _run(path: Path, feeds: dict[str, Array]) -> dict[str, Array]:
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return dict(zip([o.name for o in session.get_outputs()], session.run(None, feeds), strict=True))
+    return Runtime().open(path).run(feeds)
 
 
 def _signature(path: Path) -> list[tuple[str, str, list[object]]]:

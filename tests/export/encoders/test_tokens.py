@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderVidTok
 from numpy.typing import NDArray
 
+from edge.runtime import Runtime
 from export.encoders import load
 from export.encoders.load import ModelFilesError, UnsupportedModelError, load_token_codec
 from export.encoders.still import flattened
@@ -67,8 +68,9 @@ def _session(path: Path) -> ort.InferenceSession:
 
 
 def _encoded(path: Path, pictures: torch.Tensor) -> NDArray[np.int32]:
-    session = _session(path)
-    return np.concatenate([session.run(None, {"image": one[None]})[0] for one in pictures.numpy()])
+    graph = Runtime().open(path)
+    (name,) = graph.outputs
+    return np.concatenate([graph.run({"image": one[None]})[name] for one in pictures.numpy()])
 
 
 def test_tokens_are_the_digits_of_the_originals_indices(codec: TokenCodec) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionModelWithProjection, Dinov2Model, SiglipVisionModel, ViTConfig, ViTModel
 
+from edge.runtime import Runtime
 from export.encoders.load import ModelFilesError, UnsupportedModelError, load_vector_encoder
 from export.encoders.vector import GRAPH, VectorEncoder
 from export.graph_file import opset, read_graph
@@ -63,8 +64,8 @@ def _pixels(seed: int = 0, count: int = PICTURES) -> torch.Tensor:
 
 
 def _graph(path: Path, pixels: torch.Tensor) -> NDArray[np.float32]:
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return np.concatenate([session.run(None, {"pixel_values": one[None]})[0] for one in pixels.numpy()])
+    graph = Runtime().open(path)
+    return np.concatenate([graph.run({"pixel_values": one[None]})["embedding"] for one in pixels.numpy()])
 
 
 def _worst(encoder: VectorEncoder, path: Path) -> Agreement:
