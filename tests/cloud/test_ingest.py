@@ -172,7 +172,7 @@ def test_a_subscription_that_is_closed_leaves_no_socket_to_the_garbage_collector
     try:
         before = open_sockets()
         subscribe()
-        assert open_sockets() == before
+        assert open_sockets() <= before  # others may have gone
     finally:
         gc.enable()
 
