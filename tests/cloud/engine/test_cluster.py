@@ -33,7 +33,7 @@ from cloud.engine.cluster import EngineError, Fleet, connect  # noqa: E402 -- on
 from cloud.engine.remote import Host, Place  # noqa: E402
 
 # Ray leaves sockets and warnings of its own behind.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
 SEGMENTS = 12
 
 
@@ -118,9 +118,9 @@ def test_a_node_is_killed_while_it_renders_and_every_job_ends_once(
     monkeypatch.setattr(bounds, "SHRINK_S", 0.5)
     with Yard(store, tmp_path / "objects", bundle, most=2).at_work() as yard:
         yard.ask(*range(1, SEGMENTS + 1))
-        until(lambda: yard.states().count("running") == 2, 60)
+        until(lambda: yard.states().count("running") == 2, 180)
         nodes.lose()
-        until(lambda: set(yard.states()) == {"done"}, 60)
+        until(lambda: set(yard.states()) == {"done"}, 180)
         nodes.others.append(nodes.add())
         until(lambda: yard.fleet.size == 1)
     with store.read() as session:
@@ -139,10 +139,10 @@ def test_a_job_that_is_cancelled_ends_on_its_node_at_the_next_step(
 ) -> None:
     with Yard(store, tmp_path / "objects", bundle, most=1).at_work() as yard:
         yard.ask(1, 2)
-        until(lambda: yard.states()[0] == "running", 60)
+        until(lambda: yard.states()[0] == "running", 180)
         with store.write() as session:
             assert jobs.cancel(session, 1, NOW_MS)
-        until(lambda: yard.states()[:2] == ["cancelled", "done"], 60)
+        until(lambda: yard.states()[:2] == ["cancelled", "done"], 180)
 
 
 @pytest.mark.usefixtures("nodes")
@@ -154,7 +154,7 @@ def test_what_a_renderer_says_on_its_node_is_the_reason(
         desk.sem(device, device.packet(refresh=True))
     with Yard(store, tmp_path / "objects", bundle, most=1).at_work() as yard:
         yard.ask(14)
-        until(lambda: yard.states()[13] == "failed", 60)
+        until(lambda: yard.states()[13] == "failed", 180)
     assert yard.segments()[13].error == "segment 13: no such colour"
 
 

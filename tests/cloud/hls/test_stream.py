@@ -25,7 +25,7 @@ def house(desk: Desk, tmp_path: Path) -> Iterator[Theatre]:
 def played(url: str, most: int) -> list[tuple[float, int]]:
     """Play frames of a stream: their time (s), and how bright they are below the mark."""
     frames = []
-    with av.open(url, "r", timeout=20) as source:
+    with av.open(url, "r", timeout=60) as source:
         for frame in source.decode(video=0):
             assert frame.time is not None
             frames.append((frame.time, round(float(frame.to_ndarray(format="gray")[20:].mean()))))
@@ -103,7 +103,7 @@ def test_ffmpeg_plays_on_where_the_size_changes(house: Theatre, device: Device) 
     for number in (3, 4):
         house.cinema.render(number, clip(level_of(number), 20, width=96))
     query = f"from_ms={BOOT_WALL_MS}&to_ms={BOOT_WALL_MS + 8_000}"
-    with av.open(f"{house.address}{BELOW}/clips.m3u8?{query}", "r", timeout=20) as source:
+    with av.open(f"{house.address}{BELOW}/clips.m3u8?{query}", "r", timeout=60) as source:
         shown = [(frame.width, frame.height, frame.time or 0.0) for frame in source.decode(video=0)]
     assert [(width, height) for width, height, _ in shown] == [(64, 36)] * 40 + [(96, 36)] * 40
     times = [time for _, _, time in shown]
