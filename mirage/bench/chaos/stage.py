@@ -34,6 +34,7 @@ SMALL_SPOOL_BYTES = 24 * 1024  # what comes in 10 s: an outage makes it shed
 LARGE_SPOOL_BYTES = 4 * 1024 * 1024
 
 _START_PATIENCE_S = 60.0
+_STALL_S = 20.0  # without a packet more, though some wait
 _AGENT_PATIENCE_S = 240.0  # it waits for a minute, and then for two, before it sends again
 
 _CLOUD = """\
@@ -126,9 +127,8 @@ class Stage:
         """Wait until a packet is stored, or somebody has died: starting takes no time from the faults."""
         deadline_s = time.monotonic() + _START_PATIENCE_S
         while time.monotonic() < deadline_s and all(party.exit_code is None for party in self.parties):
-            with contextlib.suppress(sqlite3.OperationalError), reading(self.store) as database:
-                if count_rows(database, "packets"):
-                    return
+            if self._stored():
+                return
             time.sleep(0.05)
 
     def kill(self, side: Side, back_s: float) -> bool:
@@ -164,7 +164,17 @@ class Stage:
         time.sleep(1.0)  # to set its signal handler, if it has just been started
         device.terminate()
         deadline_s = time.monotonic() + patience_s + 30
+        stored, since_s = self._stored(), time.monotonic()
         while not (ended := device.await_end(0.2)) and time.monotonic() < deadline_s:
+            before, stored = stored, self._stored()
+            if stored != before:
+                since_s = time.monotonic()
+            elif self._request.broker == "iotcore" and time.monotonic() > since_s + _STALL_S:
+                # rumqttd may serve nobody any more and say nothing of it; Mosquitto gets no second chance.
+                self._parties[Side.BROKER].kill()
+                self.broker_crashes += 1
+                self._start(Side.BROKER)
+                since_s = time.monotonic()
             for side in (Side.BROKER, Side.CLOUD):
                 if self._look_for_death(side):
                     self._start(side)
@@ -177,6 +187,12 @@ class Stage:
             self.deaths.append(f"device ended with {device.exit_code}: {device.last_words()}")
         self._parties[Side.CLOUD].stop()
         return ended
+
+    def _stored(self) -> int:
+        """Count the packets in the store; 0 where it cannot be read at the moment."""
+        with contextlib.suppress(sqlite3.OperationalError), reading(self.store) as database:
+            return count_rows(database, "packets")
+        return 0
 
     def _look_for_death(self, side: Side) -> bool:
         party = self._parties[side]
