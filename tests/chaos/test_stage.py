@@ -15,12 +15,12 @@ from mirage.bench.chaos.stage import Stage
 def test_a_broker_that_serves_nobody_any_more_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage_module, "_STALL_S", 3.0)
+    monkeypatch.setattr(stage_module, "_STALL_S", 10.0)
     with Stage(Request(60, 1, "iotcore", "none"), tmp_path) as stage:
         stage.await_delivery()
         (broker,) = (party for party in stage.parties if party.name == "broker")
         assert broker.pid is not None
         os.kill(broker.pid, signal.SIGSTOP)
         assert stage.drain(90.0)
-        assert stage.broker_crashes == 1
+        assert stage.broker_crashes >= 1
         assert stage.deaths == []
