@@ -42,4 +42,7 @@ def mount(
         view = View(nav, Sight(viewing, search, asking_of(request)), health, broker)
         ui.timer(0.05, lambda: view.begin(segment), once=True)
 
-    ui.run_with(app, title="Mirage", favicon=ICON, dark=True, tailwind=False, show_welcome_message=False)
+    ui.run_with(
+        app, title="Mirage", favicon=ICON, dark=True, tailwind=False, show_welcome_message=False,
+        reconnect_timeout=10.0,  # after that a page begins anew, and what was chosen is forgotten
+    )  # fmt: skip
