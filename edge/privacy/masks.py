@@ -21,9 +21,9 @@ def zone_mask(zones: Sequence[Zone], height: int, width: int) -> Mask:
     A pixel at an edge may be a mean of both sides, so the mask is a pixel wider than the zones say.
     """
     never, only = (_drawn(zones, see, height, width) for see in ("never", "only"))
-    masked = _wider(never)
+    masked = _inside(_wider(never))
     if any(zone.see == "only" for zone in zones):
-        masked |= _wider(~only)
+        masked |= _wider(~_inside(only))
     return masked
 
 
@@ -45,14 +45,19 @@ def filled(rgb: NDArray[np.uint8], masked: Mask) -> NDArray[np.uint8]:
 
 
 def _drawn(zones: Sequence[Zone], see: str, height: int, width: int) -> Mask:
-    canvas = np.zeros((height, width), np.uint8)
+    """Draw with a margin of a pixel: what is thinner than one, and at an edge, may come to lie beyond it."""
+    canvas = np.zeros((height + 2, width + 2), np.uint8)
     scale = np.array((width, height)) * (1 << _FRACTION_BITS)
-    half = (1 << _FRACTION_BITS) / 2  # OpenCV counts from the middle of a pixel
+    half = (1 << _FRACTION_BITS) / 2  # OpenCV counts from the middle of a pixel, here of one of the margin
     for zone in zones:
         if zone.see == see:
-            corners = np.round(np.array(zone.corners) * scale - half).astype(np.int32)
+            corners = np.round(np.array(zone.corners) * scale + half).astype(np.int32)
             cv2.fillPoly(canvas, [corners], 1, shift=_FRACTION_BITS)
     return canvas.astype(np.bool_)
+
+
+def _inside(masked: Mask) -> Mask:
+    return masked[1:-1, 1:-1]
 
 
 def _wider(masked: Mask) -> Mask:

@@ -55,6 +55,28 @@ def test_nothing_of_a_zone_seeps_through_when_a_large_picture_is_scaled_down(
     assert (filled(small[0], masked) == filled(small[1], masked)).all()
 
 
+@pytest.mark.parametrize(
+    ("box", "hidden"),
+    [
+        ((0.0, 0.99999, 1.0, 1.0), np.s_[-1, :]),
+        ((0.0, 0.0, 1.0, 0.00001), np.s_[0, :]),
+        ((0.99999, 0.0, 1.0, 1.0), np.s_[:, -1]),
+        ((0.0, 0.0, 0.00001, 1.0), np.s_[:, 0]),
+    ],
+    ids=["bottom", "top", "right", "left"],
+)
+def test_a_zone_thinner_than_a_pixel_hides_the_edge_at_which_it_lies(
+    box: tuple[float, float, float, float], hidden: tuple[int | slice, ...]
+) -> None:
+    masked = zone_mask([Zone(box=box)], 45, 80)
+    assert masked[hidden].all()
+    assert masked.sum() <= 2 * 80
+
+
+def test_an_only_zone_of_the_whole_picture_hides_nothing() -> None:
+    assert not zone_mask([Zone(see="only", box=(0.0, 0.0, 1.0, 1.0))], 45, 80).any()
+
+
 def test_a_zone_hides_its_inside_and_little_more() -> None:
     masked = zone_mask([Zone(box=(0.25, 0.2, 0.5, 0.6))], 50, 80)
     assert masked[10:30, 20:40].all()
