@@ -11,8 +11,10 @@ An image has no seeds: its partition `cidata` is for that. Of Jetsons that are f
 seeds of all until its first boot: if one is lost before, the claims of all are to be withdrawn.
 """
 
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from mirage.deploy.seed_image import write_folder
@@ -45,9 +47,10 @@ def write_overlay(seeds: Mapping[str, Mapping[str, bytes]], data: Path, target: 
     """Write the tree into `target`, which is made anew; `data` is the repository's folder deploy."""
     if target.exists():
         shutil.rmtree(target)
-    write_system(data, target)
-    for name, files in seeds.items():
-        write_folder(files, target / SEEDS / name)
+    with usual_modes():
+        write_system(data, target)
+        for name, files in seeds.items():
+            write_folder(files, target / SEEDS / name)
     (target / SEEDS).chmod(0o700)
 
 
@@ -66,6 +69,16 @@ def write_system(data: Path, target: Path) -> None:
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
+
+
+@contextmanager
+def usual_modes() -> Iterator[None]:
+    """Let everybody read what is made, whatever the umask of whoever builds."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _copy(source: Path, target: Path, mode: int) -> None:

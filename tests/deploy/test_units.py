@@ -1,5 +1,6 @@
 """The units: systemd takes them, their exposure stays low, and they name what is really there."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from edge.update import wishes
 from edge.update.settings import UpdateConfig
 from mirage import cloud_commands, edge_commands, export_commands
 from mirage.deploy import agent_settings
-from mirage.deploy.overlay import write_system
+from mirage.deploy.overlay import write_overlay, write_system
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 UNITS, BROKER = DEPLOY / "systemd", DEPLOY / "broker"
@@ -189,3 +190,19 @@ def test_enrolment_owns_the_tpm_whatever_debian_says(tmp_path: Path) -> None:
     assert fnmatchcase(Path(device).name, pattern)
     assert (owner, rights) == ("root", "rw")
     assert settings("mirage-enrol.service")["CapabilityBoundingSet"] == [""]
+
+
+def test_everybody_may_read_what_is_laid_over_a_jetson_but_not_its_seeds(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        write_overlay({"any": {"user-data": b"claim"}}, DEPLOY, tmp_path / "tree")
+    finally:
+        os.umask(before)
+    modes = {
+        path.relative_to(tmp_path).as_posix(): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")
+    }
+    assert (modes["tree/etc/cloud"], modes["tree/etc/cloud/ds-identify.cfg"]) == (0o755, 0o644)
+    assert (modes["tree/usr/lib/mirage/seeds"], modes["tree/usr/lib/mirage/seeds/any/user-data"]) == (
+        0o700,
+        0o600,
+    )

@@ -26,6 +26,7 @@ from mirage.deploy.image.order import Identity, Order, identity
 from mirage.deploy.image.sbom import sbom
 from mirage.deploy.image.tree import finish, grub_cfg, lay_releases, lay_settings
 from mirage.deploy.image.volumes import ext4, ext4_size, run, vfat
+from mirage.deploy.overlay import usual_modes
 from mirage.deploy.seed_image import LABEL
 from mirage.deploy.tools import ToolError, tool
 from mirage.output import write_whole
@@ -81,7 +82,7 @@ def build(order: Order, say: Say) -> Path:
     with _folder(order.work / "building") as folder:
         say("# what is laid over them")
         root = folder / "root"
-        with _usual_modes():
+        with usual_modes():
             _unpack(order, root)
             laid = lay_releases(order, root)
             ids = identity(order, installed, (laid.agent.id, laid.bundle.id))
@@ -251,16 +252,6 @@ def _folder(path: Path, *, keep: bool = False) -> Iterator[Path]:
         raise
     if not keep:
         shutil.rmtree(path)
-
-
-@contextmanager
-def _usual_modes() -> Iterator[None]:
-    """Let everybody read what is made, whatever the umask of whoever builds."""
-    before = os.umask(0o022)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 def _shown(command: Sequence[str], environment: dict[str, str]) -> None:
