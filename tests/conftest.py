@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
-settings.register_profile("mirage", deadline=None)  # how long an example takes is for the benchmarks
+# How long an example takes is for the benchmarks. `--hypothesis-profile explore` draws others each time.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("mirage", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("mirage")
 
 ROOT = Path(__file__).resolve().parent.parent
