@@ -34,7 +34,7 @@ SMALL_SPOOL_BYTES = 24 * 1024  # what comes in 10 s: an outage makes it shed
 LARGE_SPOOL_BYTES = 4 * 1024 * 1024
 
 _START_PATIENCE_S = 60.0
-_STALL_S = 20.0  # without a packet more, though some wait
+_STALL_S = 20.0  # without a packet more, while the device has not ended, so that some wait
 _AGENT_PATIENCE_S = 240.0  # it waits for a minute, and then for two, before it sends again
 
 _CLOUD = """\
@@ -167,7 +167,7 @@ class Stage:
         stored, since_s = self._stored(), time.monotonic()
         while not (ended := device.await_end(0.2)) and time.monotonic() < deadline_s:
             before, stored = stored, self._stored()
-            if stored != before:
+            if stored is None or stored != before:
                 since_s = time.monotonic()
             elif self._request.broker == "iotcore" and time.monotonic() > since_s + _STALL_S:
                 # rumqttd may serve nobody any more and say nothing of it; Mosquitto gets no second chance.
@@ -188,11 +188,11 @@ class Stage:
         self._parties[Side.CLOUD].stop()
         return ended
 
-    def _stored(self) -> int:
-        """Count the packets in the store; 0 where it cannot be read at the moment."""
+    def _stored(self) -> int | None:
+        """Count the packets in the store; None where it cannot be read at the moment."""
         with contextlib.suppress(sqlite3.OperationalError), reading(self.store) as database:
             return count_rows(database, "packets")
-        return 0
+        return None
 
     def _look_for_death(self, side: Side) -> bool:
         party = self._parties[side]
