@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from cloud import tallies
@@ -133,8 +133,10 @@ class Webhooks:
     def _rest(self, session: Session, url: str) -> None:
         """Leave a server alone for a while, whichever alerts call it; that is no attempt."""
         parts = urlsplit(url)
-        server = f"{parts.scheme}://{parts.netloc}"
-        there = select(_ALERTS.c.id).where(_ALERTS.c.webhook.startswith(server, autoescape=True))
+        server = f"{parts.scheme}://{parts.netloc}".lower()
+        named = func.lower(_ALERTS.c.webhook)
+        below = (named.startswith(f"{server}{end}", autoescape=True) for end in "/?")
+        there = select(_ALERTS.c.id).where(or_(named == server, *below))
         soon_ms = self._clock(session) + UNREACHED_MS
         waiting = update(_CALLS).where(_CALLS.c.alert_id.in_(there), _CALLS.c.due_ms < soon_ms)
         session.connection().execute(waiting.values(due_ms=soon_ms))

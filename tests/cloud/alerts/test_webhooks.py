@@ -127,6 +127,28 @@ def test_a_server_that_is_away_holds_up_no_other(post: Post, hook: Hook) -> None
     assert hooks.work()
 
 
+@pytest.mark.parametrize(
+    ("url", "rests"),
+    [
+        ("http://127.0.0.1:1", True),
+        ("http://127.0.0.1:1?to=me", True),
+        ("HTTP://127.0.0.1:1/vans", True),
+        ("http://127.0.0.1:10/vans", False),
+        ("http://127.0.0.1:1.example/vans", False),
+    ],
+)
+def test_only_what_waits_for_a_server_that_is_away_rests(post: Post, url: str, *, rests: bool) -> None:
+    post.lookout.say("a red car")
+    with post.store.write() as session:
+        session.execute(update(AlertRow).values(webhook="http://127.0.0.1:1/hooks"))  # nobody is there
+        van = rulebook.add(session, Draft("Vans", "van", cooldown_s=0), post.allowed, 0)
+        session.execute(update(AlertRow).where(AlertRow.id == van.id).values(webhook=url))
+    post.lookout.say("a van")
+    assert post.sender(Alerts(("http://127.0.0.1:1",))).work()
+    (waits,) = [call for call in post.calls() if call.alert_id == van.id]
+    assert (waits.due_ms == post.lookout.now_ms + UNREACHED_MS) is rests
+
+
 def test_a_webhook_that_settings_allow_no_more_is_not_called(post: Post, hook: Hook) -> None:
     post.lookout.say("a red car")
     assert post.sender(Alerts()).work()
