@@ -4,8 +4,8 @@
          ^---- later: 10 s, 1 min, 6 min, 30 min ---'-- five times in vain: dropped, and counted
 
 Only to URLs that the settings allow, also when they allowed another one when it was written; signed, if
-there is a secret. Where nobody answers, all that waits for the same server rests, so that calls to others are
-not held up by it. A call may come twice, under the same id.
+there is a secret. Where nobody answers, or slowly, all that waits for the same server rests, so that calls to
+others are not held up by more than one of it. A call may come twice, under the same id.
 """
 
 import threading
@@ -32,6 +32,7 @@ _CLAIM_MS = 60_000  # longer than a call takes
 _POLL_S = 0.5
 _REST_S = 2.0
 UNREACHED_MS = 10_000  # for so long, a server that did not answer is left alone
+SLOW_MS = 1000  # a server that took longer is left alone for as long again: half of the time is for others
 
 _ALERTS, _CALLS = table_of(AlertRow), table_of(WebhookCallRow)
 
@@ -121,8 +122,10 @@ class Webhooks:
         connection, this = session.connection(), _CALLS.c.id == call.id
         told = update(_ALERTS).where(_ALERTS.c.id == call.alert_id, _ALERTS.c.webhook == call.url)
         connection.execute(told.values(webhook_error=None if trouble is None else str(trouble)))
-        if isinstance(trouble, UnreachableError) and call.url is not None:
-            self._rest(session, call.url)
+        took_ms = self._clock(session) - call.at_ms
+        rest_ms = UNREACHED_MS if isinstance(trouble, UnreachableError) else min(took_ms, UNREACHED_MS)
+        if rest_ms > SLOW_MS and call.url is not None:
+            self._rest(session, call.url, rest_ms)
         if trouble is not None and call.attempt < MAX_ATTEMPTS:
             due_ms = self._clock(session) + _PAUSES_MS[call.attempt - 1]
             connection.execute(update(_CALLS).where(this).values(due_ms=due_ms))
@@ -130,13 +133,13 @@ class Webhooks:
             connection.execute(delete(_CALLS).where(this))
             tallies.add(session, SENT if trouble is None else DROPPED)
 
-    def _rest(self, session: Session, url: str) -> None:
+    def _rest(self, session: Session, url: str, rest_ms: int) -> None:
         """Leave a server alone for a while, whichever alerts call it; that is no attempt."""
         parts = urlsplit(url)
         server = f"{parts.scheme}://{parts.netloc}".lower()
         named = func.lower(_ALERTS.c.webhook)
         below = (named.startswith(f"{server}{end}", autoescape=True) for end in "/?")
         there = select(_ALERTS.c.id).where(or_(named == server, *below))
-        soon_ms = self._clock(session) + UNREACHED_MS
+        soon_ms = self._clock(session) + rest_ms
         waiting = update(_CALLS).where(_CALLS.c.alert_id.in_(there), _CALLS.c.due_ms < soon_ms)
         session.connection().execute(waiting.values(due_ms=soon_ms))

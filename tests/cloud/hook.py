@@ -1,7 +1,7 @@
 """A server of somebody else that the cloud calls."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
@@ -16,11 +16,12 @@ class Posted(NamedTuple):
 
 
 class Hook:
-    """Keeps what is posted to it, and answers as it is told."""
+    """Keeps what is posted to it, and answers as it is told; `before` is called before it does."""
 
     def __init__(self) -> None:
         hook = self
         self.answer = 204
+        self.before: Callable[[], None] = lambda: None
         self.posts: list[Posted] = []
 
         class Handler(BaseHTTPRequestHandler):
@@ -28,6 +29,7 @@ class Hook:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 hook.posts.append(Posted(self.path, headers, body))
+                hook.before()
                 self.send_response(hook.answer)
                 self.send_header("Location", "/elsewhere")
                 self.end_headers()

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from cloud import posting, tallies
 from cloud.alerts import rulebook, watch
 from cloud.alerts.rules import Draft
-from cloud.alerts.webhooks import DROPPED, MAX_ATTEMPTS, SENT, UNREACHED_MS, Webhooks
+from cloud.alerts.webhooks import DROPPED, MAX_ATTEMPTS, SENT, SLOW_MS, UNREACHED_MS, Webhooks
 from cloud.config_events import Alerts, Events
 from cloud.schema import AlertRow, WebhookCallRow
 from cloud.store import Store
@@ -125,6 +125,43 @@ def test_a_server_that_is_away_holds_up_no_other(post: Post, hook: Hook) -> None
     assert [call.attempts for call in post.calls()] == [1, 0, 0]
     post.lookout.now_ms += UNREACHED_MS
     assert hooks.work()
+
+
+@pytest.mark.parametrize("answer", [204, 500])
+def test_a_server_that_answers_slowly_holds_up_no_other_by_more_than_a_call(
+    post: Post, hook: Hook, answer: int
+) -> None:
+    with listening() as slow:
+        allowed = Alerts((hook.url, slow.url))
+        with post.store.write() as session:
+            draft = Draft("Vans", "van", cooldown_s=0, webhook=f"{slow.url}/vans")
+            rulebook.add(session, draft, allowed, 0)
+        post.lookout.say("a van", "another van", "a red car")
+        took_ms = SLOW_MS + 1
+
+        def take_long() -> None:
+            post.lookout.now_ms += took_ms
+
+        slow.answer, slow.before = answer, take_long
+        hooks = post.sender(allowed)
+        assert hooks.work()
+        assert hooks.work()
+        assert (len(slow.posts), len(hook.posts)) == (1, 1), "the second van's rests"
+        assert not hooks.work()
+        post.lookout.now_ms += took_ms
+        assert hooks.work()
+        assert len(slow.posts) == 2
+
+
+def test_a_server_that_answers_at_once_goes_on(post: Post, hook: Hook) -> None:
+    def take_a_while() -> None:
+        post.lookout.now_ms += SLOW_MS
+
+    hook.before = take_a_while
+    post.lookout.say("a red car", "another car")
+    assert post.hooks.work()
+    assert post.hooks.work()
+    assert len(hook.posts) == 2
 
 
 @pytest.mark.parametrize(
