@@ -110,20 +110,23 @@ class Pipeline:
         """How much is sent at present."""
         return self._encoders.detail
 
-    def apply(self, planes: int | None, still_bytes: int, *, vector: bool) -> Detail:
-        """Send as much as this, as far as it is allowed, from the next segment on; gives what comes of it.
+    def adopt(self, sender: Sender, planes: int | None, still_bytes: int, *, vector: bool) -> Detail:
+        """Send no more than this from the next segment on, and so much of it; gives what comes of it.
 
-        By any thread. Raises BundleError.
+        By any thread. Raises PolicyError and BundleError, and then nothing changes.
         """
         with self._changing:
             now = self._encoders
-            self._encoders = self._load(planes, still_bytes, now.allowed, now, vector=vector)
-            self._wish = (planes, still_bytes, vector)
-            return self._encoders.detail
+            allowed = effective(sender, now.allowed.tables.network, Receiver())
+            encoders = self._load(planes, still_bytes, allowed, now, vector=vector)
+            self._captioner.forbid(Forbidden.of(sender.words))
+            self._encoders, self._wish = encoders, (planes, still_bytes, vector)
+            return encoders.detail
 
-    def check(self, planes: int | None, *, vector: bool) -> None:
-        """Raise PolicyError for more than sender and network allow."""
-        check_asked(self._encoders.allowed, self._encoders.most_planes, planes, vector=vector)
+    def check(self, sender: Sender, planes: int | None, *, vector: bool) -> None:
+        """Raise PolicyError for more than such a sender and the network allow, BundleError for too little."""
+        allowed = effective(sender, self.allowed.tables.network, Receiver())
+        check_asked(allowed, most_planes(self._bundle, allowed), planes, vector=vector)
 
     @property
     def bundle(self) -> Bundle:
@@ -139,19 +142,13 @@ class Pipeline:
         """What sender and network allow at present."""
         return self._encoders.allowed
 
-    def allow(self, sender: Sender) -> Effective:
-        """Send no more than this from the next segment on. As `apply` for threads and what it raises."""
-        with self._changing:
-            encoders = self._loaded(sender, self._encoders.allowed.tables.network)
-            self._captioner.forbid(Forbidden.of(sender.words))
-            self._encoders = encoders
-            return encoders.allowed
-
     def carry(self, network: Network) -> Effective:
-        """Send no more than goes by this link from the next segment on. As `apply`."""
+        """Send no more than goes by this link from the next segment on. As `adopt`."""
         with self._changing:
-            self._encoders = self._loaded(self._encoders.allowed.tables.sender, network)
-            return self._encoders.allowed
+            now, (planes, still_bytes, vector) = self._encoders, self._wish
+            allowed = effective(now.allowed.tables.sender, network, Receiver())
+            self._encoders = self._load(planes, still_bytes, allowed, now, vector=vector)
+            return allowed
 
     def composer(self, sequences: Iterator[int] | None = None) -> Composer:
         """Make the composer of one more camera."""
@@ -197,11 +194,6 @@ class Pipeline:
         compose_ms = (perf_counter() - started) * 1e3
         spent = Timings(timings.motion_ms, timings.caption_ms, timings.appearance_ms, compose_ms)
         return Described(segment, packet, spent)
-
-    def _loaded(self, sender: Sender, network: Network) -> _Encoders:
-        planes, still_bytes, vector = self._wish
-        allowed = effective(sender, network, Receiver())
-        return self._load(planes, still_bytes, allowed, self._encoders, vector=vector)
 
     def _load(
         self,

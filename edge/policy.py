@@ -86,7 +86,7 @@ class Policy:
             self._do(keeper.kept)
         except _REFUSED as error:
             self.trouble = f"{keeper.path}: what the cloud has set cannot be done: {error}"
-            self._allow(structs.replace(self._guard.file, off=True))
+            self._allow(structs.replace(self._guard.file, off=True), msgspec.convert(self._wish, _Wish))
         if self.trouble is not None:
             log.error("nothing is looked at", reason=self.trouble, do=WAY_BACK)
         elif differing := self._differing(keeper.kept):
@@ -105,7 +105,6 @@ class Policy:
             kept = self._keeper.kept.with_asked(asked, self._own, link, limits)
             self._do(kept, asked)
         except _REFUSED as error:
-            self._allow(before[1])
             raise CommandError(str(error)) from error
         if (self._pipeline.detail, self._guard.sender) != before:
             for composer in self._composers.values():
@@ -120,25 +119,27 @@ class Policy:
         checked_planes(self._pipeline.bundle, None if asked.planes is UNSET else asked.planes)
 
     def _do(self, kept: Kept, asked: Asked | None = None) -> None:
-        """Do as the settings and the cloud say; `asked` is what is new of that. Raises what is _REFUSED."""
+        """Do as the settings and the cloud say; `asked` is what is new of that.
+
+        Raises what is _REFUSED, and then nothing has changed.
+        """
         pipeline, sender = self._pipeline, sender_of(self._guard.file, kept)
         if sender != self._guard.file:
             for name in self._budget.stated:  # a link becomes active when nobody can refuse anything
                 most_planes(pipeline.bundle, effective(sender, self._network.on(name), Receiver()))
-        self._allow(sender)
         if asked is not None:
-            pipeline.check(None if asked.planes is UNSET else asked.planes, vector=asked.vector is True)
-        wish = msgspec.convert(self._wish | holding(_only(kept, self._wish), self._own), _Wish)
-        pipeline.apply(_fitting(pipeline.bundle, wish.planes), wish.still_bytes, vector=wish.vector)
+            planes = None if asked.planes is UNSET else asked.planes
+            pipeline.check(sender, planes, vector=asked.vector is True)
+        self._allow(sender, msgspec.convert(self._wish | holding(_only(kept, self._wish), self._own), _Wish))
         for name, own in self._budget.stated.items():
             self._budget.adopt(fitted(kept.limits(name, own), self._budget.standing), name)
 
-    def _allow(self, sender: Sender) -> None:
-        """Hide more, or again less, before anything is sent differently."""
-        if self._guard.sender != sender:
-            self._guard.adopt(sender, remote=True)
-        if self._pipeline.allowed.tables.sender != sender:
-            self._pipeline.allow(sender)
+    def _allow(self, sender: Sender, wish: _Wish) -> None:
+        """Go by both, or by neither: all that can be refused is, before anything changes."""
+        held = self._guard.prepared(sender, remote=True)
+        planes = _fitting(self._pipeline.bundle, wish.planes)
+        self._pipeline.adopt(sender, planes, wish.still_bytes, vector=wish.vector)
+        self._guard.hold(held)
 
     def _keep(self, kept: Kept) -> None:
         self.trouble = None

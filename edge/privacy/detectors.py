@@ -91,7 +91,7 @@ def load_detector(name: Slot, bundle: Bundle, runtime: Runtime) -> Detector:
             return BundleDetector(bundle.path(info.model), info, runtime)
         if name in packaged:
             return packaged[name](runtime)
-    except (BundleError, DetectorError) as error:
+    except (BundleError, DetectorError, OSError) as error:
         raise DetectorError(f"{name} cannot be redacted, so nothing is sent: {error}") from error
     raise DetectorError(
         f"{name} cannot be redacted, so nothing is sent: bundle {bundle.manifest.name} has no "

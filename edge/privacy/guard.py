@@ -27,7 +27,7 @@ _OUTAGES = 16  # of a camera that are remembered, the last ones
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class Held:
     """What belongs together, exchanged as one."""
 
     sender: Sender
@@ -119,9 +119,17 @@ class Guard:
 
         `remote`: somebody other than the device's own file asks; raises PolicyError if that loosens it.
         """
+        self.hold(self.prepared(sender, remote=remote))
+
+    def prepared(self, sender: Sender, *, remote: bool = False) -> Held:
+        """Load what it takes to go by this, which begins with `hold`; as `adopt` for what is refused."""
         if remote:
             self.check(sender)
-        self._held = self._prepared(sender, self._held.detectors)
+        return self._prepared(sender, self._held.detectors)
+
+    def hold(self, held: Held) -> None:
+        """Go by what was prepared from the next frame on; nothing is refused any more."""
+        self._held = held
 
     def check(self, sender: Sender) -> None:
         """Raise PolicyError for what may not be asked from afar."""
@@ -147,9 +155,9 @@ class Guard:
         rules = self.rules(camera)
         return rules.is_open and not rules.detectors and not rules.zones
 
-    def _prepared(self, sender: Sender, detectors: Detectors) -> _Held:
+    def _prepared(self, sender: Sender, detectors: Detectors) -> Held:
         loaded = detectors.load(sender, self._bundle, self._runtime)
-        return _Held(sender, loaded, Schedule(sender.hours, sender.timezone))
+        return Held(sender, loaded, Schedule(sender.hours, sender.timezone))
 
 
 def check_tightens(file: Sender, asked: Sender) -> None:

@@ -72,8 +72,7 @@ class Station:
 def station(pipeline: Pipeline, raws: list[RawSegment]) -> Iterator[Station]:
     (planes, still_bytes, vector), sender = pipeline.wish, pipeline.allowed.tables.sender
     yield Station(pipeline, raws)
-    pipeline.allow(sender)
-    pipeline.apply(planes, still_bytes, vector=vector)
+    pipeline.adopt(sender, planes, still_bytes, vector=vector)
 
 
 def test_what_is_in_force_has_one_number_on_both_sides_of_an_answer(station: Station) -> None:
