@@ -4,6 +4,8 @@
 [[webhooks.receiver]] url, secrets
 """
 
+import re
+import string
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -12,6 +14,9 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 _CREDENTIAL = "credential:"
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
+_NEVER_ESCAPED = frozenset(f"{string.ascii_letters}{string.digits}-._~")  # RFC 3986, 2.3: the same without
+_SEPARATORS = frozenset("/\\")  # to many servers, escaped ones are what they stand for
 _MOST = 8  # that are changed one for another at once: more is a mistake
 
 Secrets = Annotated[tuple[str, ...], Meta(max_length=_MOST)]
@@ -48,28 +53,40 @@ def _files_below(names: tuple[str, ...], folder: Path) -> tuple[str, ...]:
 
 
 def begins_with(wanted: SplitResult, allowed: SplitResult) -> bool:
-    """Compare host and port as a whole, and the path by its parts: /hooks does not begin /hooks-of-others."""
+    """Compare host and port as a whole, and the path by its parts: /hooks does not begin /hooks-of-others.
+
+    Both are as `check_url` gave them, so that no other spelling leads to the same place.
+    """
     same = (wanted.scheme, wanted.netloc.lower()) == (allowed.scheme, allowed.netloc.lower())
-    whole = wanted.path == allowed.path and (wanted.query == allowed.query or not allowed.query)
-    below = not allowed.query and _parts_begin(wanted.path, allowed.path)
+    path, beginning = wanted.path or "/", allowed.path or "/"
+    whole = path == beginning and (wanted.query == allowed.query or not allowed.query)
+    below = not allowed.query and path.startswith(f"{beginning.rstrip('/')}/")
     return same and (whole or below)
 
 
-def _parts_begin(path: str, beginning: str) -> bool:
-    parts = unquote(path).split("/")
-    return path.startswith(f"{beginning.rstrip('/')}/") and ".." not in parts and "." not in parts
-
-
 def check_url(what: str, url: str) -> SplitResult:
-    """Give a URL's parts, or raise ValueError."""
+    """Give a URL's parts, or raise ValueError. That names the host only: the rest may be a secret.
+
+    Paths that a server may take for another one, as /a//b and /%61/b, are refused.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise ValueError(f"{what} {url!r}: {error}") from error
+    except ValueError:  # its message has a piece of the URL
+        raise ValueError(f"{what}: its host or its port cannot be one") from None
     plain = url.isascii() and url.isprintable() and not set(url) & set(' "<>\\^`{|}')
+    where = f"{what} at {parts.hostname}" if plain and parts.hostname else what
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not plain:
-        raise ValueError(f"{what} {url!r} is not http://HOST/… or https://HOST/…")
+        raise ValueError(f"{where} is not http://HOST/… or https://HOST/…")
     if parts.username is not None or parts.fragment:
-        raise ValueError(f"{what} {url!r}: leave out user, password and #")
+        raise ValueError(f"{where}: leave out user, password and #")
+    if not _is_plain(parts.path):
+        raise ValueError(f"{where}: write its path without //, ., .., and %XX for / or what needs none")
     return parts
+
+
+def _is_plain(path: str) -> bool:
+    """Tell whether this is the only way to write a path."""
+    escaped = {unquote(each) for each in _ESCAPE.findall(path)}
+    dots = {".", ".."} & {part.partition(";")[0] for part in path.split("/")}
+    return "//" not in path and not dots and not escaped & (_NEVER_ESCAPED | _SEPARATORS)

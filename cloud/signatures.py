@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
@@ -60,13 +60,21 @@ class Signers:
 
     def __init__(self, usual: Signer, receivers: Mapping[str, Signer]) -> None:
         self._usual = usual
-        longest_first = sorted(receivers.items(), key=lambda item: len(item[0]), reverse=True)
-        self._receivers = [(urlsplit(url), signer) for url, signer in longest_first]
+        known = [(_decoded(url), signer) for url, signer in receivers.items()]
+        self._receivers = sorted(
+            known, key=lambda each: (len(each[0].path), len(each[0].query)), reverse=True
+        )
 
     def of(self, url: str) -> Signer:
         """Give who signs calls to a URL."""
-        wanted = urlsplit(url)
+        wanted = _decoded(url)
         return next((own for above, own in self._receivers if begins_with(wanted, above)), self._usual)
+
+
+def _decoded(url: str) -> SplitResult:
+    """Give the parts of a URL that was checked, its path as most servers read it."""
+    parts = urlsplit(url)
+    return parts._replace(path=unquote(parts.path))
 
 
 UNSIGNED = Signers(Signer(), {})

@@ -16,16 +16,16 @@ log = structlog.get_logger()
 def signers_of(config: Config, credentials: str | None) -> Signers:
     """Read the secrets that [webhooks] names, and log once whose calls are not signed. Raises ConfigError."""
     settings = config.webhooks
+    # Only hosts are told: what stands in paths may be a secret.
     called = [url for url in (*config.alerts.webhooks, config.usage.webhook) if url]
     for receiver in settings.receiver:
         if not any(_touch(receiver.url, url) for url in called):
             told = "neither below nor above any of alerts.webhooks and usage.webhook: nobody calls it"
-            raise ConfigError(f"webhooks.receiver {receiver.url}: {told}")
+            raise ConfigError(f"webhooks.receiver at {urlsplit(receiver.url).netloc}: {told}")
     receivers = {
         each.url: _signer(each.secrets, credentials, "webhooks.receiver") for each in settings.receiver
     }
     signers = Signers(_signer(settings.secrets, credentials, "webhooks.secrets"), receivers)
-    # Not the URLs: what stands in their paths may be a secret.
     unsigned = sorted({urlsplit(url).netloc for url in called if not signers.of(url).signs})
     if unsigned:
         log.warning("no secret in [webhooks]: calls are not signed", receivers=unsigned)

@@ -56,6 +56,22 @@ def test_a_receiver_has_its_own_secrets_below_its_url_and_nobody_elses() -> None
     assert signers.of("https://a.example.evil.example/b/") is usual
 
 
+@pytest.mark.parametrize(
+    ("receiver", "called"),
+    [
+        ("https://a.example/%C3%A9/", "https://a.example/%c3%a9/x"),
+        ("https://a.example/b:c/", "https://a.example/b%3Ac/x"),
+        ("https://A.example/b/", "https://a.example/b/x"),
+        ("https://a.example/", "https://a.example"),
+        ("https://a.example/", "https://a.example?to=me"),
+    ],
+)
+def test_a_receiver_has_its_own_secrets_however_its_url_is_written(receiver: str, called: str) -> None:
+    theirs, mine = Signer([b"theirs"]), Signer([b"mine"])
+    signers = Signers(Signer([b"usual"]), {"https://a.example": theirs, receiver: mine})
+    assert signers.of(called) is mine
+
+
 @pytest.mark.parametrize("size", [24, 64])
 def test_secrets_have_24_to_64_bytes(size: int) -> None:
     assert parse_secret(f" {secret_of(size)}\n") == bytes(size)

@@ -77,3 +77,10 @@ def test_what_cannot_be_is_named(tmp_path: Path, more: str, reason: str) -> None
         path.chmod(mode)
     with pytest.raises(ConfigError, match=reason):
         signers_of(read(tmp_path, more), None)
+
+
+def test_the_path_of_a_receiver_that_nobody_calls_is_not_told(tmp_path: Path) -> None:
+    own = '[[webhooks.receiver]]\nurl = "https://d.example/s3cr3t/"\nsecrets = ["own.secret"]\n'
+    with pytest.raises(ConfigError, match=r"webhooks\.receiver at d\.example: ") as refused:
+        signers_of(read(tmp_path, own), None)
+    assert "s3cr3t" not in str(refused.value)

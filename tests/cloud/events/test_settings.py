@@ -1,5 +1,6 @@
 """The settings of events: off unless they are switched on, and mistakes are named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -30,18 +31,48 @@ def test_kinds_are_chosen() -> None:
     ("more", "reason"),
     [
         ('[events]\nkinds = ["budget"]', "kinds"),
-        ('[events]\nbase_url = "cameras.example"', "events.base_url 'cameras.example' is not http"),
+        ('[events]\nbase_url = "cameras.example"', "events.base_url is not http"),
         ('[events]\nbase_url = "https://cameras.example/"', "leave out the / at the end"),
         ('[events]\nbase_url = "https://me:secret@cameras.example"', "leave out user"),
         ("[events]\nfresh_s = 0", "fresh_s"),
         ("[events]\nkeep_hours = 0", "keep_hours"),
         ("[events]\nkeep_most = 0", "keep_most"),
         ("[events]\non = true", "on"),
-        ('[alerts]\nwebhooks = ["ftp://hooks.example/"]', "alerts.webhooks 'ftp://hooks.example/'"),
+        ('[alerts]\nwebhooks = ["ftp://hooks.example/"]', "alerts.webhooks at hooks.example is not http"),
         ('[usage]\nwebhook = "https://me:secret@hooks.example/"', "usage.webhook .*leave out user"),
-        ('[usage]\nwebhook = "https://hooks.example:99999/"', "usage.webhook .*[Pp]ort"),
+        ('[usage]\nwebhook = "https://hooks.example:99999/"', "usage.webhook: .*port"),
+        ('[alerts]\nwebhooks = ["https://hub.example/a//b"]', "alerts.webhooks at hub.example: .*without //"),
     ],
 )
 def test_mistakes_are_named(more: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         read(more)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:s3cr3t@hooks.example/",
+        "https://me:s3cr3t@hooks.example:99999/",
+        "https://me:s3cr3t/hooks.example/",
+        "https://hooks.example/s3cr3t#x",
+        "https://hooks.example/s3cr3t//",
+        "https://hooks.example/s3cr3t x",
+        "ftp://hooks.example/s3cr3t",
+        "https:s3cr3t",
+        "https://s3cr3t[/",
+    ],
+)
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "[alerts]\nwebhooks = [%r]",
+        "[usage]\nwebhook = %r",
+        "[[webhooks.receiver]]\nsecrets = ['x']\nurl = %r",
+    ],
+)
+def test_a_secret_in_a_url_is_not_told(setting: str, url: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read(setting % url)
+    assert "s3cr3t" not in str(refused.value)
+    assert re.search(r"(alerts|usage|webhooks)\.[a-z.]+( at hooks\.example)?(:| is) ", str(refused.value))
