@@ -254,7 +254,7 @@ class _Agent:
         may_send = self._budget.is_open
         waiting = (may_send and bool(self._spool.backlog().waiting)) or not self._inbox.is_empty
         heard, stored = self._uplink.receipts
-        self._desk.look(Receipts(heard, stored, waiting), time.monotonic())
+        self._desk.look(Receipts(heard, stored, waiting, self._policy.unable), time.monotonic())
 
     def _is_ending(self) -> bool:
         return self._stop.is_set() or self._crew.failed.is_set()

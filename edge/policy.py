@@ -49,7 +49,8 @@ class _Wish(Struct):
 class Policy:
     """For one thread; `in_force` for any. Made of parts that do as the settings say; `resume` comes first.
 
-    `composers` are the cameras', by name. `trouble`: why nothing is looked at, whatever the settings say.
+    `composers` are the cameras', by name. `trouble`: why nothing is looked at, whatever the settings say;
+    `unable`: because it is known what the cloud has set, but cannot be done.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Policy:
         self._links = links or Links()
         self._keeper = keeper or Keeper()
         self.trouble: str | None = None
+        self.unable = False
 
     def in_force(self) -> dict[str, Value]:
         """Say what is sent at present, as `set-policy` answers."""
@@ -85,6 +87,7 @@ class Policy:
         try:
             self._do(keeper.kept)
         except _REFUSED as error:
+            self.unable = True
             self.trouble = f"{keeper.path}: what the cloud has set cannot be done: {error}"
             self._allow(structs.replace(self._guard.file, off=True), msgspec.convert(self._wish, _Wish))
         if self.trouble is not None:
@@ -142,7 +145,7 @@ class Policy:
         self._guard.hold(held)
 
     def _keep(self, kept: Kept) -> None:
-        self.trouble = None
+        self.trouble, self.unable = None, False
         try:
             self._keeper.keep(kept)
         except OSError as error:

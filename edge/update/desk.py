@@ -5,7 +5,8 @@
     receipts of the cloud --> look() --healthy.json--> updater
 
 A process swears to the trial that stood in the state when it began, once the cloud holds a packet of this
-boot. Where cameras give nothing, a receipt of this connection does, after two minutes of quiet.
+boot. Where cameras give nothing, a receipt of this connection does, after two minutes of quiet; but not where
+they are not looked at because what the cloud has set cannot be done with this version.
 """
 
 import os
@@ -48,12 +49,13 @@ _Asked = TypeVar("_Asked", _Release, _Bundle)
 class Receipts:
     """What the cloud has said to this process: something (`heard`), that it has a packet (`stored`).
 
-    `waiting` packets or segments are still to be sent or described.
+    `waiting` packets or segments are still to be sent or described. `unable`: to do what the cloud has set.
     """
 
     heard: bool
     stored: bool
     waiting: bool
+    unable: bool = False
 
 
 class Desk:
@@ -112,12 +114,13 @@ class Desk:
         """Swear that this process works, if it is under trial and it does."""
         if self._trial is None or self._config is None or now_s < self._next_s:
             return
-        is_quiet = receipts.heard and not receipts.waiting
+        is_quiet = receipts.heard and not receipts.waiting and not receipts.unable
         if not is_quiet:
             self._quiet_s = None
         elif self._quiet_s is None:
             self._quiet_s = now_s
-        if not receipts.stored and (self._quiet_s is None or now_s - self._quiet_s < QUIET_S):
+        was_quiet = self._quiet_s is not None and now_s - self._quiet_s >= QUIET_S
+        if receipts.unable or not (receipts.stored or was_quiet):
             return
         path = Path(self._config.wishes, wishes.HEALTHY)
         try:

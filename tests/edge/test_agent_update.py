@@ -7,9 +7,12 @@ import pytest
 
 pytest.importorskip("wire.release.zstd", reason="releases are packed with it")
 
+from edge.config import Config
 from edge.identity import software
+from edge.kept import Kept, Wish, mark
+from edge.outfit import keeper_of
+from edge.update import desk, state, wishes
 from edge.update import running as own
-from edge.update import state, wishes
 from edge.update.state import State, Work
 from edge.update.wishes import Health, Wanted
 from mirage.demo.broker import LoopbackBroker
@@ -40,10 +43,8 @@ def plugged(tmp_path: Path) -> Iterator[LiveCamera]:
     made.unplug()
 
 
-def test_an_agent_under_trial_takes_no_order_and_swears_when_a_packet_is_stored(
-    tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud, secrets: Secrets, plugged: LiveCamera
-) -> None:
-    secrets.write(tmp_path)
+def under_trial(tmp_path: Path, port: int, bundle: Path, plugged: LiveCamera) -> Config:
+    """Write the settings of an agent that was started to be tried."""
     (tmp_path / "update.toml").write_text(
         f'[update]\nurl = "http://127.0.0.1:1"\nroot = "{tmp_path}/opt"\nwishes = "{tmp_path}/var"\n'
     )
@@ -51,7 +52,14 @@ def test_an_agent_under_trial_takes_no_order_and_swears_when_a_packet_is_stored(
     folder.mkdir(parents=True)
     state.write(folder, State(Work("agent", OTHER, ORDER, "trying", trial=TRIAL)))
     more = '[update]\nsettings = "update.toml"'
-    config = config_of(tmp_path, broker.port, tiny, {"door": plugged.url}, more, broker="")
+    return config_of(tmp_path, port, bundle, {"door": plugged.url}, more, broker="")
+
+
+def test_an_agent_under_trial_takes_no_order_and_swears_when_a_packet_is_stored(
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud, secrets: Secrets, plugged: LiveCamera
+) -> None:
+    secrets.write(tmp_path)
+    config = under_trial(tmp_path, broker.port, tiny, plugged)
     with running(config):
         wait_for(lambda: cloud.deliveries >= 1, timeout_s=60)
         assert not (tmp_path / "var/healthy.json").exists(), "the cloud has stored nothing"
@@ -65,13 +73,35 @@ def test_an_agent_under_trial_takes_no_order_and_swears_when_a_packet_is_stored(
         assert "is being tried" in cloud.reply("a").detail
         cloud.command("ping", "p")
         assert cloud.reply("p").result["update"] == "trying"
-        state.write(folder, State())
+        state.write(tmp_path / "opt/update", State())
         cloud.command("set-bundle", "b", bundle=OTHER)
         assert cloud.reply("b").result == {"update": "accepted"}
         wanted = wishes.read(tmp_path / "var/wanted.json", Wanted)
         assert wanted is not None
         assert wanted.bundle is not None
         assert wanted.bundle.id == OTHER
+
+
+def test_an_agent_under_trial_that_cannot_do_what_the_cloud_has_set_swears_to_nothing(
+    tmp_path: Path, tiny: Path, broker: LoopbackBroker, cloud: Cloud, secrets: Secrets, plugged: LiveCamera,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The bundle under trial has no detector of people, so nothing is looked at, and all is quiet."""
+    secrets.write(tmp_path)
+    cloud.acknowledges = True
+    monkeypatch.setattr(desk, "QUIET_S", 0.0)
+    config = under_trial(tmp_path, broker.port, tiny, plugged)
+    keeper_of(config).keep(Kept({"people": Wish("redact", mark("keep"))}))
+    with running(config):
+        wait_for(lambda: bool(cloud.births), timeout_s=60)
+        cloud.command("set-policy", "what")
+        assert cloud.reply("what").result["off"] is True
+        before = plugged.served
+        wait_for(lambda: plugged.served >= before + 2, timeout_s=120)
+        assert not (tmp_path / "var/healthy.json").exists()
+        cloud.command("set-policy", "keep", people="keep")
+        assert cloud.reply("keep").ok
+        wait_for((tmp_path / "var/healthy.json").exists, timeout_s=60)
 
 
 def test_what_is_of_a_release_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,6 +192,7 @@ def test_a_damaged_file_lifts_nothing_and_says_what_to_do(tiny: Path, path: Path
     path.write_bytes(damage)
     device = Device(tiny, path)
     assert not device.looks
+    assert not device.policy.unable, "that is nobody's version's fault"
     assert device.policy.in_force()["off"] is True
     assert str(path) in str(device.policy.trouble)
     (line,) = device.logs
@@ -231,6 +232,7 @@ def test_what_cannot_be_hidden_any_more_is_not_looked_at(tiny: Path, path: Path)
     device = Device(tiny, path)
     assert not device.looks
     assert "people cannot be redacted" in str(device.policy.trouble)
+    assert device.policy.unable
     for arguments in ({"off": False}, {"words": "age"}):
         with pytest.raises(CommandError, match="people cannot be redacted"):
             device.ask(**arguments)
@@ -240,6 +242,7 @@ def test_what_cannot_be_hidden_any_more_is_not_looked_at(tiny: Path, path: Path)
     answer = device.ask(people="keep")
     assert (answer["off"], answer["still_bytes"]) == (False, 90)
     assert device.looks
+    assert not device.policy.unable
     assert device.policy.trouble is None
 
 

@@ -161,6 +161,19 @@ def test_where_there_is_nothing_to_send_a_receipt_and_some_quiet_will_do(config:
     assert sworn(config) is not None
 
 
+def test_it_swears_to_nothing_while_what_the_cloud_has_set_cannot_be_done(config: UpdateConfig) -> None:
+    try_out(config)
+    own = desk(config)
+    quiet = replace(HEARD, waiting=False)
+    for at in range(10):
+        own.look(replace(quiet, unable=True), at * QUIET_S)
+        own.look(replace(STORED, unable=True), at * QUIET_S)
+    own.look(quiet, 10 * QUIET_S)  # the quiet begins here
+    assert sworn(config) is None
+    own.look(quiet, 11 * QUIET_S)
+    assert sworn(config) is not None
+
+
 def test_a_process_of_before_the_trial_swears_to_nothing(config: UpdateConfig) -> None:
     before = desk(config)
     try_out(config)
