@@ -237,7 +237,7 @@ class View:
     async def _choose_found(self, segment: SegmentView) -> None:
         """Show what a link or a search led to: it alone is of interest until the visitor plays on."""
         self._camera = segment.camera
-        with contextlib.suppress(StoreError):  # the next round tells
+        with contextlib.suppress(StoreError, UnknownCameraError):  # the next round tells
             await run.io_bound(self._window.around, segment)
         await self._choose_segment(segment.id, stays=True)
 
