@@ -18,12 +18,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
-from msgspec import Raw, Struct, structs
+from msgspec import UNSET, Raw, Struct, structs
 
 from edge.allowance import Limits
 from edge.asked import OF_DEVICE, OF_LINK, Asked, stricter
 from edge.identity_files import sync_folder, write_durably
 from wire.documents import Hex16, Value
+from wire.policy import Network
 
 MAX_BYTES = 65_536  # of the file: what commands can ask takes a few thousand
 WAY_BACK = "have the cloud say what shall hold: set-policy, or reset=true for the device's settings"
@@ -60,9 +61,15 @@ class Kept(Struct, frozen=True, forbid_unknown_fields=True):
         links = {**self.links, link: self.links.get(link, {}) | of_link} if of_link else self.links
         return Kept(self.device | of_device, links)
 
-    def limits(self, link: str, own: Limits) -> Limits:
-        """Give what holds on a link of which the settings say `own`."""
-        values = holding(self.links.get(link, {}), asdict(own))
+    def wishes(self, link: str, inherits: Container[str] = ()) -> Wishes:
+        """Give what was set for a link, with keys that it `inherits` from where no link with a name holds."""
+        whole = self.links.get("", {})
+        return {name: wish for name, wish in whole.items() if name in inherits} | self.links.get(link, {})
+
+    def limits(self, link: str, own: Limits, inherits: Container[str] = ()) -> Limits:
+        """Give what holds on a link of which the settings say `own`; what it inherits loosens nothing."""
+        wishes, of_link = self.wishes(link, inherits), self.links.get(link, {})
+        values = holding(wishes, asdict(own), wishes.keys() - of_link.keys())
         return msgspec.convert(values, Asked).limits(own)
 
 
@@ -77,6 +84,12 @@ def holding(wishes: Wishes, own: Mapping[str, Value], bound: Container[str] = ()
         else stricter(name, wish.value, own[name])
         for name, wish in wishes.items()
     }
+
+
+def inherited(network: Network, link: str) -> frozenset[str]:
+    """Name the limits that a link takes over from [network]."""
+    of_link = [each for each in network.link if each.name == link]
+    return frozenset(name for each in of_link for name in OF_LINK if getattr(each, name) is UNSET)
 
 
 def mark(value: Value) -> str:

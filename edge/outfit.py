@@ -14,13 +14,13 @@ import structlog
 
 from edge import transport, video
 from edge.address import Address
-from edge.allowance import BudgetError, Limits, Standing
+from edge.allowance import BudgetError, Standing
 from edge.budget import Budget, Terms
 from edge.composer import Choose, Composer
 from edge.config import Config, ConfigError, topics_of
 from edge.counterfactual import Quality
 from edge.inbox import Inbox
-from edge.kept import Keeper, Kept
+from edge.kept import Keeper, Kept, inherited
 from edge.keys import Keys, load_keys, load_tls
 from edge.ledger import Ledger
 from edge.links import Links
@@ -37,6 +37,7 @@ from edge.spool import Spool
 from edge.times import EncodeTimes
 from edge.tls import Tls
 from edge.uplink import Parts, Uplink
+from edge.upshot import limits_on
 from edge.video import VideoError
 from wire import documents
 from wire.bundle import Bundle
@@ -88,10 +89,10 @@ def budget_of(
 
 
 def _terms(whole: Network, link: str, kept: Kept) -> Terms:
-    network = whole.on(link)
-    limits = Limits(network.bytes_per_s, network.burst_bytes, network.bytes_per_month)
+    network, limits = whole.on(link), limits_on(whole, link)
     schedule = Schedule(network.send_hours, network.send_timezone)
-    return Terms(limits, lambda: schedule.is_open(time.time()), kept.limits(link, limits))
+    instead = kept.limits(link, limits, inherited(whole, link))
+    return Terms(limits, lambda: schedule.is_open(time.time()), instead)
 
 
 def _with_transport(standing: Standing, shown: Tls | None, keepalive_s: int) -> Standing:

@@ -11,39 +11,29 @@ command is checked against the settings alone; what was set before is fitted to 
 Fails closed: where what the cloud has set is not known, or cannot be done, nothing is looked at.
 """
 
-from collections.abc import Container, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 
 import msgspec
 import structlog
-from msgspec import UNSET, Struct, structs
+from msgspec import UNSET, structs
 
 from edge.allowance import BudgetError, Limits, checked, fitted
-from edge.asked import OF_SENDER, Asked
+from edge.asked import Asked
 from edge.budget import Budget
 from edge.commands import Arguments, CommandError
 from edge.composer import Composer
-from edge.config import Planes, StillBytes
-from edge.kept import WAY_BACK, Keeper, Kept, Wishes, holding
+from edge.kept import WAY_BACK, Keeper, Kept
 from edge.links import Links
 from edge.pipeline import Pipeline, checked_planes
-from edge.privacy.allowed import most_planes
 from edge.privacy.guard import Guard
-from edge.privacy.model_files import DetectorError
-from edge.privacy.remote import AskedOfSender, stated, told
-from wire.bundle import Bundle, BundleError
+from edge.privacy.remote import told
+from edge.upshot import CANNOT, Own, Upshot, upshot
 from wire.documents import Value
-from wire.policy import PolicyError, Receiver, Sender, effective
 
-_REFUSED = (msgspec.ValidationError, BundleError, BudgetError, PolicyError, DetectorError)
+_REFUSED = (*CANNOT, BudgetError)
 
 log = structlog.get_logger()
-
-
-class _Wish(Struct):
-    planes: Planes | None
-    still_bytes: StillBytes
-    vector: bool
 
 
 class Policy:
@@ -62,10 +52,8 @@ class Policy:
         links: Links | None = None,
         keeper: Keeper | None = None,
     ) -> None:
-        planes, still_bytes, vector = pipeline.wish
-        self._wish: dict[str, Value] = {"planes": planes, "still_bytes": still_bytes, "vector": vector}
-        self._own = self._wish | stated(guard.file)
-        self._network = pipeline.allowed.tables.network
+        detail = dict(zip(("planes", "still_bytes", "vector"), pipeline.wish, strict=True))
+        self._own = Own(guard.file, pipeline.allowed.tables.network, detail, budget.stated)
         self._pipeline = pipeline
         self._composers = composers
         self._budget = budget
@@ -85,15 +73,16 @@ class Policy:
         keeper = self._keeper
         self.trouble = keeper.trouble
         try:
-            self._do(keeper.kept)
-        except _REFUSED as error:
+            holds = self._do(keeper.kept)
+        except CANNOT as error:
             self.unable = True
             self.trouble = f"{keeper.path}: what the cloud has set cannot be done: {error}"
-            self._allow(structs.replace(self._guard.file, off=True), msgspec.convert(self._wish, _Wish))
+            holds = upshot(self._own, self._pipeline.bundle, Kept())
+            self._allow(replace(holds, sender=structs.replace(holds.sender, off=True)))
         if self.trouble is not None:
             log.error("nothing is looked at", reason=self.trouble, do=WAY_BACK)
-        elif differing := self._differing(keeper.kept):
-            log.warning("the cloud has set otherwise than the settings", holds=differing, do=WAY_BACK)
+        elif holds.differing:
+            log.warning("the cloud has set otherwise than the settings", holds=holds.differing, do=WAY_BACK)
 
     def set(self, arguments: Arguments) -> dict[str, Value]:
         """Carry out `set-policy`: all of it, or nothing where CommandError is raised for what it says."""
@@ -105,7 +94,7 @@ class Policy:
             link = self._budget.link
             limits = self._budget.stated[link]
             self._check(asked, limits)
-            kept = self._keeper.kept.with_asked(asked, self._own, link, limits)
+            kept = self._keeper.kept.with_asked(asked, self._own.device, link, limits)
             self._do(kept, asked)
         except _REFUSED as error:
             raise CommandError(str(error)) from error
@@ -121,27 +110,24 @@ class Policy:
         checked(asked.limits(own), self._budget.standing)
         checked_planes(self._pipeline.bundle, None if asked.planes is UNSET else asked.planes)
 
-    def _do(self, kept: Kept, asked: Asked | None = None) -> None:
+    def _do(self, kept: Kept, asked: Asked | None = None) -> Upshot:
         """Do as the settings and the cloud say; `asked` is what is new of that.
 
         Raises what is _REFUSED, and then nothing has changed.
         """
-        pipeline, sender = self._pipeline, sender_of(self._guard.file, kept)
-        if sender != self._guard.file:
-            for name in self._budget.stated:  # a link becomes active when nobody can refuse anything
-                most_planes(pipeline.bundle, effective(sender, self._network.on(name), Receiver()))
+        holds = upshot(self._own, self._pipeline.bundle, kept)
         if asked is not None:
             planes = None if asked.planes is UNSET else asked.planes
-            pipeline.check(sender, planes, vector=asked.vector is True)
-        self._allow(sender, msgspec.convert(self._wish | holding(_only(kept, self._wish), self._own), _Wish))
-        for name, own in self._budget.stated.items():
-            self._budget.adopt(fitted(kept.limits(name, own), self._budget.standing), name)
+            self._pipeline.check(holds.sender, planes, vector=asked.vector is True)
+        self._allow(holds)
+        for name, limits in holds.limits.items():
+            self._budget.adopt(fitted(limits, self._budget.standing), name)
+        return holds
 
-    def _allow(self, sender: Sender, wish: _Wish) -> None:
-        """Go by both, or by neither: all that can be refused is, before anything changes."""
-        held = self._guard.prepared(sender, remote=True)
-        planes = _fitting(self._pipeline.bundle, wish.planes)
-        self._pipeline.adopt(sender, planes, wish.still_bytes, vector=wish.vector)
+    def _allow(self, holds: Upshot) -> None:
+        """Go by all of it but the limits, or by nothing: what can be refused is, before anything changes."""
+        held = self._guard.prepared(holds.sender, remote=True)
+        self._pipeline.adopt(holds.sender, holds.planes, holds.still_bytes, vector=holds.vector)
         self._guard.hold(held)
 
     def _keep(self, kept: Kept) -> None:
@@ -153,42 +139,3 @@ class Policy:
                 f"in force, but only until this process ends: {self._keeper.path} cannot be written: "
                 f"{error.strerror or error}; ask again when it can"
             ) from error
-
-    def _differing(self, kept: Kept) -> dict[str, Value]:
-        """Give what holds otherwise than the settings say."""
-        holds = holding(kept.device, self._own, _bound(self._guard.file))
-        found = {name: value for name, value in holds.items() if value != self._own[name]}
-        for link, own in self._budget.stated.items():
-            said = asdict(own)
-            limits = asdict(kept.limits(link, own))
-            on = f" on {link}" if link else ""
-            found |= {f"{name}{on}": value for name, value in limits.items() if value != said[name]}
-        return found
-
-
-def sender_of(file: Sender, kept: Kept) -> Sender:
-    """Give the table that holds, which never forbids less than the device's own, unless that is `remote`.
-
-    Raises PolicyError.
-    """
-    holds = holding(_only(kept, OF_SENDER), stated(file), _bound(file))
-    sender = msgspec.convert(holds, AskedOfSender).of(file)
-    if file.remote:
-        return sender
-    return structs.replace(sender, words=tuple(dict.fromkeys((*file.words, *sender.words))))
-
-
-def _bound(file: Sender) -> frozenset[str]:
-    return frozenset() if file.remote else OF_SENDER
-
-
-def _only(kept: Kept, names: Container[str]) -> Wishes:
-    return {name: wish for name, wish in kept.device.items() if name in names}
-
-
-def _fitting(bundle: Bundle, planes: int | None) -> int | None:
-    """Give so many planes, or as many fewer as the bundle takes, which may be another than then."""
-    info = bundle.manifest.appearance
-    if planes is None or info is None:
-        return None
-    return 0 if planes < info.coarse_planes else min(planes, info.planes)

@@ -13,9 +13,9 @@
 
 `set-policy` takes what [encode] and [network] of the settings take, and answers what comes of it. What is
 left out stays as it is; bytes are those of the link that is active, which answers name where there are
-several. What is set is on the disk before it is answered, and stays over restarts (edge/kept.py). What
-[sender] forbids can be tightened, and loosened again, but never beyond the device's own file, unless that
-says `remote = true`.
+several; where that has no name, they also bound links that state none. What is set is on the disk before it
+is answered, and stays over restarts (edge/kept.py). What [sender] forbids can be tightened, and loosened
+again, but never beyond the device's own file, unless that says `remote = true`.
 """
 
 import time

@@ -85,15 +85,26 @@ class Detectors:
 def load_detector(name: Slot, bundle: Bundle, runtime: Runtime) -> Detector:
     """Load what finds one kind of thing, or raise DetectorError."""
     info = bundle.manifest.detectors.get(name)
-    packaged: Mapping[str, Callable[[Runtime], Detector]] = {"faces": CenterFace, "text": TextDetector}
     try:
         if info is not None:
             return BundleDetector(bundle.path(info.model), info, runtime)
-        if name in packaged:
-            return packaged[name](runtime)
+        if name in _PACKAGED:
+            return _PACKAGED[name](runtime)
     except (BundleError, DetectorError, OSError) as error:
         raise DetectorError(f"{name} cannot be redacted, so nothing is sent: {error}") from error
-    raise DetectorError(
+    raise _not_findable(name, bundle)
+
+
+def check_findable(sender: Sender, bundle: Bundle) -> None:
+    """Raise DetectorError for what `sender` hides and nothing here finds."""
+    for name in SLOTS:
+        known = name in bundle.manifest.detectors or name in _PACKAGED
+        if getattr(sender, name) == "redact" and not known:
+            raise _not_findable(name, bundle)
+
+
+def _not_findable(name: Slot, bundle: Bundle) -> DetectorError:
+    return DetectorError(
         f"{name} cannot be redacted, so nothing is sent: bundle {bundle.manifest.name} has no "
         f'[detectors.{name}]; give it one (docs/bundles.md), or set sender.{name} = "keep"'
     )
@@ -139,6 +150,9 @@ class TextDetector:
         margin = 2 + _TEXT_MARGIN * np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
         boxes += np.stack((-margin, -margin, margin, margin), axis=1)
         return _shares(boxes, picture.shape)
+
+
+_PACKAGED: Mapping[str, Callable[[Runtime], Detector]] = {"faces": CenterFace, "text": TextDetector}
 
 
 class BundleDetector:

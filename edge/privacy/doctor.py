@@ -7,21 +7,23 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from msgspec import structs
 
 from edge import outfit
 from edge.config import Config
 from edge.kept import WAY_BACK, Keeper, Kept
-from edge.policy import sender_of
 from edge.privacy.camera import SLOW_S
 from edge.privacy.detectors import LOOK_PX, SLOTS, Slot, load_detector
 from edge.privacy.model_files import DetectorError
 from edge.privacy.schedule import Schedule
 from edge.privacy.words import Forbidden
 from edge.runtime import Runtime
-from wire.bundle import Bundle
+from edge.upshot import CANNOT, Own, Upshot, sender_of, upshot
+from wire.bundle import Bundle, BundleError
 from wire.policy import PolicyError, Sender, binding
 
 _RUNS = 3
+_WHY_NOT = "sender.off, sender.hours, or what the cloud has set"
 
 
 def examinations(config: Config) -> dict[str, Callable[[], str]]:
@@ -37,21 +39,29 @@ def examinations(config: Config) -> dict[str, Callable[[], str]]:
         if getattr(sender, name) == "redact"
     }
     if sender != Sender() or any(camera.zones for camera in config.camera):
-        found["sender"] = partial(_stated, config, sender)
+        found["sender"] = partial(_stated, config, keeper)
     if keeper.trouble is not None or keeper.kept != Kept():
         found["set by the cloud"] = partial(_set, config, keeper)
     return found
 
 
-def _set(config: Config, keeper: Keeper) -> str:
-    """Say what the cloud has set, which the settings do not show."""
+def _holding(config: Config, keeper: Keeper) -> Upshot:
+    """Say what the agent would do, or raise PolicyError, with what to do, where it would look at nothing."""
     if keeper.trouble is not None:
         raise PolicyError(f"{keeper.trouble}: nothing is looked at; {WAY_BACK}")
-    sender_of(config.sender, keeper.kept)
-    said = [f"{name}={wish.value}" for name, wish in sorted(keeper.kept.device.items())]
-    for link, wishes in sorted(keeper.kept.links.items()):
-        on = f" on {link}" if link else ""
-        said += [f"{name}={wish.value}{on}" for name, wish in sorted(wishes.items())]
+    bundle = Bundle.load(Path(config.bundle.path), "edge")
+    try:
+        return upshot(Own.of(config), bundle, keeper.kept)
+    except CANNOT as error:
+        raise PolicyError(
+            f"{keeper.path}: what the cloud has set cannot be done: {error}; nothing is looked at; {WAY_BACK}"
+        ) from error
+
+
+def _set(config: Config, keeper: Keeper) -> str:
+    """Say what holds of what the cloud has set, which the settings do not show."""
+    holds = {tuple(name.partition(" ")): value for name, value in _holding(config, keeper).holds.items()}
+    said = [f"{key}={value}{space}{on}" for (key, space, on), value in holds.items()]
     return f"{keeper.path}: {', '.join(said)}; to change that, {WAY_BACK}"
 
 
@@ -71,10 +81,14 @@ def _detector(config: Config, name: Slot) -> str:
     return f"{took_s * 1e3:.0f} ms a frame, of which there are 8 a second"
 
 
-def _stated(config: Config, sender: Sender) -> str:
+def _stated(config: Config, keeper: Keeper) -> str:
+    try:
+        sender = config.sender if keeper.kept == Kept() else _holding(config, keeper).sender
+    except (BundleError, PolicyError):  # which another examination says
+        sender = structs.replace(config.sender, off=True)
     is_open = not sender.off and Schedule(sender.hours, sender.timezone).is_open(time.time())
     parts = [
-        "cameras are looked at now" if is_open else "nothing is looked at now (sender.off, or sender.hours)",
+        "cameras are looked at now" if is_open else f"nothing is looked at now ({_WHY_NOT})",
         f"{len(Forbidden.of(sender.words).phrases)} words and phrases are not said",
         f"{sum(len(camera.zones) for camera in config.camera) + len(sender.zones)} zones",
         f"layers {', '.join(sender.layers)}",

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from edge.allowance import Limits
-from edge.asked import Asked
-from edge.kept import CLOSED, MAX_BYTES, Keeper, Kept, KeptError, Wish, holding, mark, read
+from edge.asked import OF_LINK, Asked
+from edge.kept import CLOSED, MAX_BYTES, Keeper, Kept, KeptError, Wish, holding, inherited, mark, read
 from wire.documents import Value
+from wire.policy import Link, Network
 
 OWN: dict[str, Value] = {"off": False, "words": "gender", "planes": None, "noise": 0.0}
 LIMITS = Limits(500.0, 16384, None)
@@ -110,6 +111,23 @@ def test_limits_are_of_the_link_on_which_they_were_set() -> None:
     more = KEPT.with_asked(Asked(bytes_per_month=50_000_000), OWN, "lte", LIMITS)
     assert more.limits("lte", LIMITS) == Limits(62.5, 16384, 50_000_000)
     assert more.limits("lte", Limits(40.0, 16384, 60_000_000)) == Limits(40.0, 16384, 50_000_000)
+
+
+def test_what_a_link_takes_over_is_never_loosened_by_that() -> None:
+    kept = Kept().with_asked(Asked(bytes_per_s=900.0, bytes_per_month=40_000_000), OWN, "", LIMITS)
+    assert kept.limits("", LIMITS) == Limits(900.0, 16384, 40_000_000)
+    assert kept.limits("lte", LIMITS, OF_LINK) == Limits(500.0, 16384, 40_000_000)
+    assert kept.limits("lte", LIMITS, {"bytes_per_s"}) == LIMITS
+    own = kept.with_asked(Asked(bytes_per_month=None), OWN, "lte", LIMITS)
+    assert own.limits("lte", LIMITS, OF_LINK) == LIMITS
+
+
+def test_a_link_takes_over_what_it_does_not_state() -> None:
+    link = Link("lte", "wwan*", bytes_per_s="unlimited", burst_bytes=16384)
+    network = Network(link=(link, Link("eth", "eth*")))
+    assert inherited(network, "lte") == {"bytes_per_month"}
+    assert inherited(network, "eth") == OF_LINK
+    assert inherited(network, "") == inherited(network, "gone") == frozenset()
 
 
 def test_a_later_command_replaces_what_it_names_and_a_reset_all() -> None:
