@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from mirage.demo.broker import LoopbackBroker, free_port
 from tests.bundles import write_bundle
 from tests.cloud.peer import connected
 from tests.cloud.sample import Device
-from tests.cloud.usage.reporting import camera, minute, own, remark
+from tests.cloud.usage.reporting import camera, far_day, minute, own, remark
 from tests.cloud.waiting import until
 from tests.prometheus import Prometheus, program, prometheus, promtool
 from wire import documents, telemetry
@@ -194,8 +193,7 @@ def test_every_query_of_the_dashboards_runs_and_finds_what_there_is(tmp_path: Pa
             http = httpx.Client(base_url=f"http://127.0.0.1:{api}", timeout=60)
             until(lambda: healthy(http), 60)
             speak(broker.port, Bundle.load(tmp_path / "bundle", "cloud"))
-            far_day = (datetime.now(UTC).day + 13) % 28 + 1  # no month begins within the last minutes
-            budget = {"place": "acme/north", "bytes_per_month": 1000, "billing_day": far_day}
+            budget = {"place": "acme/north", "bytes_per_month": 1000, "billing_day": far_day()}
             assert http.put("/api/v1/budgets", json=budget).status_code == 200
             with prometheus(settings(tmp_path, metrics, device)) as running:
                 until(

@@ -1,7 +1,6 @@
 """`mirage fleet budget`: set, list, remove."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from cloud.usage.sums import Amount, Gathering
 from mirage.budget_command import parse_bytes
 from mirage.cli import app
 from mirage.errors import InputError, mistakes
+from tests.cloud.usage.reporting import far_day
 
 SETTINGS = '[broker]\nhost = "127.0.0.1"\n[bundle]\npaths = ["tiny"]\n'
 
@@ -33,9 +33,9 @@ def mirage(*arguments: object) -> str:
 def test_a_budget_is_set_listed_and_removed(config: Path, tmp_path: Path) -> None:
     from cloud.clock import wall_ms
 
-    far_day = (datetime.now(UTC).day + 13) % 28 + 1  # so that no month begins while this runs
+    billing_day = far_day()
     assert "no budgets" in mirage("list", "--config", config)
-    billing = ("--config", config, "--billing-day", far_day)
+    billing = ("--config", config, "--billing-day", billing_day)
     mirage("set", "acme/north/edge-1", "2kB", *billing)
     assert "whole fleet may send" in mirage("set", "fleet", "1.5GB", *billing)
     store = Store(f"sqlite:///{tmp_path}/store.db")
@@ -46,7 +46,7 @@ def test_a_budget_is_set_listed_and_removed(config: Path, tmp_path: Path) -> Non
     store.close()
     fleet, device = json.loads(mirage("list", "--config", config, "--json"))["budgets"]
     assert (fleet["place"], fleet["bytes_per_month"], fleet["used"]) == ("", 1_500_000_000, 500)
-    assert (device["share"], device["billing_day"], device["forecast"]) == (0.25, far_day, None)
+    assert (device["share"], device["billing_day"], device["forecast"]) == (0.25, billing_day, None)
     shown = mirage("list", "--config", config)
     assert all(text in shown for text in ("whole fleet", "1.5 GB", "acme/north/edge-1", "2 KB", "25%"))
     mirage("remove", "fleet", "--config", config)

@@ -4,7 +4,6 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -27,6 +26,7 @@ from cloud.usage.records import Refusal, refuse
 from cloud.usage.sums import Amount, Gathering
 from mirage.demo.broker import free_port
 from tests.cloud.backlog import NOW_MS, file_packets
+from tests.cloud.usage.reporting import far_day
 from tests.cloud.waiting import until
 from tests.prometheus import program
 
@@ -144,9 +144,8 @@ def test_budgets_are_shown_as_ratios(store: Store) -> None:
         gathering.add("acme/north/a", wall_ms(), Amount({"gate": [30]}))
         gathering.write(session)
     budgets = Budgets(store, CONFIG.usage)
-    far_day = (datetime.now(UTC).day + 13) % 28 + 1  # so that no month begins while this runs
     for place, size in (("", 120), ("acme/north", 40), ("fleet", 10)):
-        budgets.set(place, size, far_day)
+        budgets.set(place, size, far_day())
     found = shown(registry_of(store))
     assert of(found, "mirage_budget_used_ratio") == {("*",): 0.25, ("acme/north",): 0.75, ("fleet",): 0.0}
     assert of(found, "mirage_budget_bytes") == {("*",): 120, ("acme/north",): 40, ("fleet",): 10}

@@ -1,6 +1,7 @@
 """A device that reports what it sent, sealed, to a real inbox; and the sums that come of it."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from sqlalchemy import select
 
@@ -21,6 +22,11 @@ from wire.telemetry import Telemetry
 HOUR_MS = 3_600_000
 # On the full hour: the 15th of a month, at noon.
 BOOT_MS = BOOT_WALL_MS - BOOT_WALL_MS % HOUR_MS
+
+
+def far_day() -> int:
+    """Give a billing day half a month away, so that no month of a budget begins while a test runs."""
+    return (datetime.now(UTC).day + 13) % 28 + 1
 
 
 def own(*sizes: int) -> Spent:
