@@ -19,12 +19,12 @@ import structlog
 from edge.engine import EngineCache, EngineError, graph_sha256
 from edge.gpu import GpuError, Host, find_host
 from edge.graph import FAILURES, Graph, ModelError, RunError, first_line
+from wire.bundle import QUANTISED
 
 TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
 PREFERENCE = (TENSORRT, CUDA, CPU)
 _LIBRARIES = {TENSORRT: "libonnxruntime_providers_tensorrt.so", CUDA: "libonnxruntime_providers_cuda.so"}
 _SHARED = "libonnxruntime_providers_shared.so"
-_QUANTISED = "onnx.infer"  # ONNX Runtime's quantiser leaves it in a graph
 _OWN_CACHE = "onnxruntime"  # sub-folder: what ONNX Runtime keeps there is its own
 
 Provider: TypeAlias = "str | tuple[str, dict[str, str]]"
@@ -139,12 +139,8 @@ def load(attempt: Attempt, threads: int = 1, notes: Sequence[str] = ()) -> Graph
     )  # its own words about a missing library are many; the error is one line
     try:
         session = _session(attempt, _options(threads))
-        if wanted == CPU and _QUANTISED in session.get_modelmeta().custom_metadata_map:
-            options = _options(threads)
-            # Without VNNI, products of int8 are added in 16 bits, which overflow. Not for all graphs: weights
-            # that are only stored in 8 bits it breaks (ONNX Runtime 1.32).
-            options.add_session_config_entry("session.x64quantprecision", "1")
-            session = _session(attempt, options)
+        if wanted == CPU and QUANTISED in session.get_modelmeta().custom_metadata_map:
+            session = _exact(attempt, threads) or session
     except FAILURES as error:
         why = _missing_library(wanted) or first_line(error)
         raise _LoadError(f"{attempt.model}: cannot be loaded: {why}") from error
@@ -152,6 +148,21 @@ def load(attempt: Attempt, threads: int = 1, notes: Sequence[str] = ()) -> Graph
         why = _missing_library(wanted) or "ONNX Runtime does not say why"
         raise _LoadError(f"{attempt.model}: {wanted} does not start: {why}")
     return Graph(attempt.model, session, notes, attempt.name)
+
+
+def _exact(attempt: Attempt, threads: int) -> ort.InferenceSession | None:
+    """Load a quantised graph so that nothing overflows, or give None where ONNX Runtime 1.32 cannot.
+
+    Without VNNI products of int8 are added in 16 bits, which overflow. Weights that two nodes share it cannot
+    load like that.
+    """
+    options = _options(threads)
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    try:
+        return _session(attempt, options)
+    except FAILURES as error:
+        log.warning("8 bits may overflow", model=attempt.model.name, reason=first_line(error))
+        return None
 
 
 def _session(attempt: Attempt, options: ort.SessionOptions) -> ort.InferenceSession:

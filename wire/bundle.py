@@ -20,6 +20,7 @@ from wire.tokens import TokenError, TokenModel
 from wire.vector import VectorError, VectorModel
 
 MANIFEST = "bundle.toml"
+QUANTISED = "mirage.quantised"  # metadata of a graph that multiplies in 8 bits
 
 Half = Literal["edge", "cloud", "both"]
 Scalar = str | int | float | bool
