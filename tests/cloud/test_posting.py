@@ -16,12 +16,16 @@ HEAD = b"HTTP/1.1 204 No Content\r\n"
 
 @contextmanager
 def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Run a server of one answer; give its URL."""
+    """Run a server of one answer to `{}`; give its URL."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def work() -> None:
             connected, _ = server.accept()
             with connected:
+                said = b""
+                # What is left unread makes a reset of the end, which may overtake the answer.
+                while not said.endswith(b"\r\n\r\n{}") and (more := connected.recv(4096)):
+                    said += more
                 answer(connected)
 
         thread = threading.Thread(target=work, name="answering")
